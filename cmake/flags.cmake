@@ -1,0 +1,20 @@
+# Warnings and hardening for every target. Sanitizers come from the presets through CMAKE_C_FLAGS.
+add_library(hsmdkim_flags INTERFACE)
+target_compile_definitions(hsmdkim_flags INTERFACE
+        _POSIX_C_SOURCE=200809L HSMDKIM_VERSION="${PROJECT_VERSION}"
+        OPENSSL_API_COMPAT=30000 OPENSSL_NO_DEPRECATED)
+target_include_directories(hsmdkim_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(hsmdkim_flags INTERFACE
+        -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+        -Wswitch-enum -Wformat=2 -Wundef -Wvla -fstack-protector-strong)
+if(HSMDKIM_WERROR)
+        target_compile_options(hsmdkim_flags INTERFACE -Werror)
+endif()
+if(HSMDKIM_TEST_HOOKS)
+        target_compile_definitions(hsmdkim_flags INTERFACE HSMDKIM_TEST_HOOKS=1)
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+        target_compile_options(hsmdkim_flags INTERFACE -fPIE -fcf-protection -fstack-clash-protection
+                -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+        target_link_options(hsmdkim_flags INTERFACE -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+endif()

@@ -1,0 +1,35 @@
+/* Every limit on foreign input, with its reason. Bytes unless the name says otherwise. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* Header block: default of MaximumHeaders; Postfix's own header_size_limit is 102400. */
+#define LIMIT_HEADER_BYTES_DEFAULT (256u * 1024u)
+/* Fields in one message: far above real mail (about 100), low enough that h= work stays small. */
+#define LIMIT_HEADER_FIELDS 2000u
+/* Names in h=: a signature that lists more is not worth the work (real ones: below 60). */
+#define LIMIT_H_NAMES 256u
+/* One DKIM-Signature value we parse; ML-DSA will need some 4 KB. */
+#define LIMIT_SIG_HEADER_BYTES (16u * 1024u)
+/* One DKIM-Signature value we write: a full h= and an 8192-bit signature. */
+#define LIMIT_SIG_HEADER_OUT_BYTES (32u * 1024u)
+/* Tags in one tag list. */
+#define LIMIT_TAGS 64u
+/* Signatures we add to one message. */
+#define LIMIT_SIGN_REQUESTS 32u
+/* Memory of one message beyond its header block. */
+#define LIMIT_MESSAGE_ARENA_BYTES (8u * 1024u * 1024u)
+/* TXT answer: an 8192-bit key in base64 with every tag is below 2 KB; ML-DSA-87 3.6 KB. */
+#define LIMIT_KEY_RECORD_BYTES (16u * 1024u)
+/* Names and texts that cross the border to the signer process. */
+#define LIMIT_KEY_NAME_BYTES 1024u
+#define LIMIT_DOMAIN_BYTES 253u
+#define LIMIT_SELECTOR_BYTES 253u
+/* The canonical header, for tokens that hash themselves (CKM_SHA256_RSA_PKCS). */
+#define LIMIT_SIGN_INPUT_BYTES (512u * 1024u)
+#define LIMIT_SIGNATURE_BYTES 8192u
+#define LIMIT_PUBKEY_DER_BYTES 4096u
+/* A PKCS#11 URI, a PIN, the modules' own texts. */
+#define LIMIT_URI_BYTES 2048u
+#define LIMIT_PIN_BYTES 255u
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The files of one generation of the configuration. The supervisor reads each table once (with the rights
+ * it was started with) into a sealed memfd and hands it to its children, which never open a table by
+ * path: both children see the same bytes, a crash starts again from the same bytes, and a half-edited
+ * file on disk hurts nobody until the next reload. Tools and tests use the same table over real files.
+ */
+#ifndef CONFIG_FILES_H
+#define CONFIG_FILES_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+struct files;
+
+/** An empty set that opens what it does not hold from the file system (tools, -n, tests). */
+NODISCARD struct files *files_new_real(void);
+/** An empty set that knows only what is put in (children). */
+NODISCARD struct files *files_new_closed(void);
+void files_free(struct files **f);
+
+/**
+ * Read path now into a sealed memfd and keep it under that name.
+ * @return ERR_IO, ERR_LIMIT (4 GiB), ERR_NOMEM with a detail that names the path and the reason
+ */
+NODISCARD enum err files_read(struct files *f, const char *path, struct err_detail *detail);
+
+/** Keep a descriptor (from the supervisor) under a name; owned by f from now on, also on failure. */
+NODISCARD enum err files_put(struct files *f, const char *path, int fd);
+
+/**
+ * The bytes of a file, mapped read-only; valid until files_free().
+ * @return ERR_NOT_FOUND (closed set), ERR_IO, ERR_NOMEM with a detail
+ */
+NODISCARD enum err files_map(struct files *f, const char *path, struct slice *ret_text,
+			     struct err_detail *detail);
+
+size_t files_count(const struct files *f);
+const char *files_path(const struct files *f, size_t i);
+int files_fd(const struct files *f, size_t i);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * The settings of opendkim.conf(5) and our own: one row each in config/settings.def makes the parser, the
+ * default, the limits, the -n check, the printed configuration and the man page.
+ *
+ * Field names are the setting's name in snake_case: MinimumKeyBits is minimum_key_bits; durations end in _ms
+ * or _s. BOOL is bool, INT is int64_t, STRING (and DATASET, a data set's spec as written) is char *, NULL
+ * when unset, ENUM is an int with constants named beside its table.
+ */
+#ifndef CONFIG_SETTINGS_H
+#define CONFIG_SETTINGS_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "config/settings_fields.h" /* struct settings, made from settings.def */
+
+/** Things that are worth a line but no failure; the caller logs them. */
+struct settings_warnings {
+	char **texts;
+	size_t count;
+};
+
+void settings_warnings_done(struct settings_warnings *w);
+
+/** All defaults. @return NULL when memory is short */
+NODISCARD struct settings *settings_new(void);
+void settings_free(struct settings **s);
+
+/** How a file is read; the real one opens it, tests and -n use their own. */
+struct settings_reader {
+	/** @param ret_text malloc'ed, NUL-terminated @return ERR_IO, ERR_LIMIT with a detail */
+	enum err (*read)(void *ctx, const char *path, char **ret_text, size_t *ret_len,
+			 struct err_detail *detail);
+	void *ctx;
+};
+
+extern const struct settings_reader settings_reader_files;
+
+/**
+ * Read a configuration file and what it includes (5 deep) into s, OpenDKIM's syntax: '#' cuts a line
+ * anywhere, names without case, the last one wins.
+ * @param warnings  gets a text for each line that is known to OpenDKIM and does nothing here
+ * @return ERR_CONFIG, ERR_IO with "FILE: configuration error at line N: what and how to mend"; s is then
+ *         not to be used
+ */
+NODISCARD enum err settings_load_file(struct settings *s, const char *path,
+				      const struct settings_reader *reader,
+				      struct settings_warnings *warnings, struct err_detail *detail);
+
+/** The same for a text that is in memory. @param origin stands in messages for the file name */
+NODISCARD enum err settings_load_text(struct settings *s, struct slice text, const char *origin,
+				      const struct settings_reader *reader,
+				      struct settings_warnings *warnings, struct err_detail *detail);
+
+/** One setting, as from the command line. Same errors, without file and line. */
+NODISCARD enum err settings_set(struct settings *s, struct slice name, struct slice value,
+				struct settings_warnings *warnings, struct err_detail *detail);
+
+/** What no single line can show: Domain without Selector, KeyTable without SigningTable, ... and the
+ * On-Default order. Call once after the last source. @return ERR_CONFIG */
+NODISCARD enum err settings_finish(struct settings *s, struct settings_warnings *warnings,
+				   struct err_detail *detail);
+
+/** Print "Name<TAB>value" for every setting that is not at its default (all: every setting).
+ * settings_load_text() reads it back to the same settings: this is what crosses to the children. */
+NODISCARD enum err settings_print(const struct settings *s, bool all, FILE *out);
+
+/** The hsmdkim.conf(5) part that is made from the table (mdoc). */
+void settings_print_man(FILE *out);
+
+/** Call fn(ctx, spec) for every DATASET setting that is set, and for KeyFile: what the supervisor must read. */
+enum dataset_use {
+	DATASET_USE_MILTER = 1, /**< SigningTable, host lists, ... */
+	DATASET_USE_SIGNER = 2, /**< KeyTable, TokenTable, KeyFile */
+};
+void settings_each_dataset(const struct settings *s,
+			   void (*fn)(void *ctx, const char *name, const char *spec, unsigned use),
+			   void *ctx);
+
+#endif

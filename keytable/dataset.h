@@ -1,0 +1,56 @@
+/*
+ * OpenDKIM's data sets: where a table's rows come from. One file a kind behind one const table of functions.
+ * A data set is immutable after it was opened and is read by many threads at once without a lock.
+ */
+#ifndef KEYTABLE_DATASET_H
+#define KEYTABLE_DATASET_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "config/files.h"
+
+struct dataset;
+
+enum dataset_flags {
+	DATASET_ICASE = 1,	/**< keys without case (SigningTable, host lists); KeyTable's have case */
+	DATASET_NEED_VALUE = 2, /**< a row without a value is an error that names file and line */
+};
+
+/**
+ * Open "file:/p", "/p", "refile:/p", "csl:a,b=c", "a,b"; lmdb:/mdb: later. OpenDKIM's other prefixes are refused by
+ * name with the way to go; an unknown prefix is an error. All or nothing.
+ * @param name  the setting's name, for messages
+ * @param files must outlive the data set: rows are slices into it, nothing is copied
+ * @return ERR_CONFIG, ERR_IO, ERR_NOMEM, ERR_NOT_SUPPORTED with "FILE:LINE: what and how to mend"
+ */
+NODISCARD enum err dataset_open(const char *name, const char *spec, unsigned flags,
+				struct files *files, struct dataset **ret_set,
+				struct err_detail *detail);
+void dataset_free(struct dataset **set);
+
+/** True for refile: keys are patterns, and a look-up is by the whole string. */
+bool dataset_is_pattern(const struct dataset *set);
+
+size_t dataset_count(const struct dataset *set);
+
+/**
+ * Look one key up: exact kinds by hash, refile by its first pattern (in file order) that matches.
+ * @param ret_value the row's value; empty when it has none. Valid as long as the set.
+ * @return ERR_NOT_FOUND; ERR_IO from kinds that read at look-up time
+ */
+NODISCARD enum err dataset_find(const struct dataset *set, struct slice key, struct slice *ret_value);
+
+/**
+ * All rows that match, in file order: for MultipleSignatures.
+ * @param fn return false to stop
+ */
+NODISCARD enum err dataset_find_all(const struct dataset *set, struct slice key,
+				    bool (*fn)(void *ctx, struct slice value), void *ctx);
+
+/** Every row in file order, with its origin "FILE:LINE" for messages. @param fn return false to stop */
+NODISCARD enum err dataset_each(const struct dataset *set,
+				bool (*fn)(void *ctx, struct slice key, struct slice value,
+					   const char *origin),
+				void *ctx);
+
+#endif

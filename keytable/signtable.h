@@ -1,0 +1,42 @@
+/* The SigningTable: sender address -> key names. OpenDKIM's look-up order (opendkim.conf(5), SigningTable). */
+#ifndef KEYTABLE_SIGNTABLE_H
+#define KEYTABLE_SIGNTABLE_H
+
+#include "keytable/dataset.h"
+
+struct signtable;
+
+struct signtable_match {
+	struct slice key_name; /**< "%" already replaced by the sender's domain */
+	struct slice identity; /**< i= ("user@domain" or "@domain"), "%" replaced; empty: none */
+};
+
+/** @return as dataset_open(); a signer without '@' is ERR_CONFIG with FILE:LINE (OpenDKIM signs nothing then, in silence) */
+NODISCARD enum err signtable_open(const char *spec, struct files *files,
+				  struct signtable **ret_table, struct err_detail *detail);
+void signtable_free(struct signtable **table);
+
+bool signtable_is_pattern(const struct signtable *table);
+size_t signtable_count(const struct signtable *table);
+
+/**
+ * @param local, domain the sender; compared without ASCII case
+ * @param multiple      all matches (MultipleSignatures), the same key name once; otherwise the first
+ * @param max           room in matches
+ * @param arena         for what "%" made
+ * @return ERR_OK also when nothing matches (*ret_count is 0); ERR_LIMIT when more than max match; ERR_NOMEM, ERR_IO
+ */
+struct arena;
+NODISCARD enum err signtable_find(const struct signtable *table, struct slice local,
+				  struct slice domain, bool multiple, struct arena *arena,
+				  struct signtable_match *matches, size_t max, size_t *ret_count);
+
+/**
+ * Check that every key name in it (but those with "%") is one that known() says yes to.
+ * @return ERR_CONFIG with FILE:LINE and the name
+ */
+NODISCARD enum err signtable_check(const struct signtable *table,
+				   bool (*known)(void *ctx, struct slice key_name), void *ctx,
+				   struct err_detail *detail);
+
+#endif

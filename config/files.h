@@ -1,8 +1,9 @@
 /*
- * The files of one generation of the configuration. The supervisor reads each table once (with the rights
- * it was started with) into a sealed memfd and hands it to its children, which never open a table by
- * path: both children see the same bytes, a crash starts again from the same bytes, and a half-edited
- * file on disk hurts nobody until the next reload. Tools and tests use the same table over real files.
+ * The files of one generation of the configuration. The supervisor reads each table once (with the
+ * rights it was started with) into a sealed memfd and hands it to its children, which never open a
+ * table by path: both children see the same bytes, a crash starts again from the same bytes, and a
+ * half-edited file on disk hurts nobody until the next reload. Tools and tests use the same table
+ * over real files.
  */
 #ifndef CONFIG_FILES_H
 #define CONFIG_FILES_H
@@ -24,7 +25,8 @@ void files_free(struct files **f);
  */
 NODISCARD enum err files_read(struct files *f, const char *path, struct err_detail *detail);
 
-/** Keep a descriptor (from the supervisor) under a name; owned by f from now on, also on failure. */
+/** Keep a descriptor (from the supervisor) under a name; owned by f from now on, also on failure.
+ */
 NODISCARD enum err files_put(struct files *f, const char *path, int fd);
 
 /**
@@ -33,6 +35,13 @@ NODISCARD enum err files_put(struct files *f, const char *path, int fd);
  */
 NODISCARD enum err files_map(struct files *f, const char *path, struct slice *ret_text,
 			     struct err_detail *detail);
+
+/**
+ * The file that a data set's spec names: file:/p, refile:/p, /p.
+ * @return a pointer into spec; NULL when the set needs no file (csl: ...) or its kind is not a
+ * plain file
+ */
+const char *files_spec_path(const char *spec);
 
 size_t files_count(const struct files *f);
 const char *files_path(const struct files *f, size_t i);

@@ -1,15 +1,13 @@
 /*
- * What passes between the supervisor and its children over their SOCK_SEQPACKET control socket (descriptor 3
- * of the child). A generation is one consistent set: the settings as text and every table as a sealed memfd.
+ * What passes between the supervisor and its children over their SOCK_SEQPACKET control socket
+ * (descriptor 3 of the child). A generation is one consistent set: the settings as text and every
+ * table as a sealed memfd.
  *
- *   supervisor -> child    LOAD gen + settings + files   prepare these tables beside the ones in use
- *                          COMMIT gen / ABORT gen        switch to them / drop them
- *                          PEER fd                       (milter) a signer to speak to; (signer) a milter to serve
- *                          LISTEN fd                     (milter) the listening socket
- *                          STOP                          finish what is in flight, then exit 0
- *   child -> supervisor    LOADED gen / FAILED gen text
- *                          READY                         in service
- *                          NOTE key text                 what must survive a restart of the child (PIN refused)
+ *   supervisor -> child    LOAD gen + settings + files   prepare these tables beside the ones in
+ * use COMMIT gen / ABORT gen        switch to them / drop them PEER fd (milter) a signer to speak
+ * to; (signer) a milter to serve LISTEN fd                     (milter) the listening socket STOP
+ * finish what is in flight, then exit 0 child -> supervisor    LOADED gen / FAILED gen text READY
+ * in service NOTE key text                 what must survive a restart of the child (PIN refused)
  */
 #ifndef CONFIG_HANDOVER_H
 #define CONFIG_HANDOVER_H
@@ -39,15 +37,16 @@ enum handover_type {
 struct handover_msg {
 	enum handover_type type;
 	uint32_t generation;
-	char *text;		/**< FAILED, NOTE: NUL-terminated; else NULL */
+	char *text;		   /**< FAILED, NOTE: NUL-terminated; else NULL */
 	struct settings *settings; /**< LOAD */
-	struct files *files;	/**< LOAD: a closed set */
-	int fd;			/**< PEER, LISTEN: owned by the message; else -1 */
+	struct files *files;	   /**< LOAD: a closed set */
+	int fd;			   /**< PEER, LISTEN: owned by the message; else -1 */
 };
 
 void handover_msg_done(struct handover_msg *m);
 
-/** @return ERR_IO, ERR_PEER_LOST. One packet; at most 200 files travel with one LOAD (ERR_LIMIT). */
+/** @return ERR_IO, ERR_PEER_LOST. One packet; at most 200 files travel with one LOAD (ERR_LIMIT).
+ */
 NODISCARD enum err handover_send_load(int sock, uint32_t generation, const struct settings *s,
 				      const struct files *f);
 NODISCARD enum err handover_send(int sock, enum handover_type type, uint32_t generation,

@@ -1,10 +1,10 @@
 /*
- * The settings of opendkim.conf(5) and our own: one row each in config/settings.def makes the parser, the
- * default, the limits, the -n check, the printed configuration and the man page.
+ * The settings of opendkim.conf(5) and our own: one row each in config/settings.def makes the
+ * parser, the default, the limits, the -n check, the printed configuration and the man page.
  *
- * Field names are the setting's name in snake_case: MinimumKeyBits is minimum_key_bits; durations end in _ms
- * or _s. BOOL is bool, INT is int64_t, STRING (and DATASET, a data set's spec as written) is char *, NULL
- * when unset, ENUM is an int with constants named beside its table.
+ * Field names are the setting's name in snake_case: MinimumKeyBits is minimum_key_bits; durations
+ * end in _ms or _s. BOOL is bool, INT is int64_t, STRING (and DATASET, a data set's spec as
+ * written) is char *, NULL when unset, ENUM is an int with constants named beside its table.
  */
 #ifndef CONFIG_SETTINGS_H
 #define CONFIG_SETTINGS_H
@@ -16,6 +16,37 @@
 #include <stdio.h>
 
 #include "config/settings_fields.h" /* struct settings, made from settings.def */
+
+/** Canonicalization: a sum of these; 0 is simple/simple. */
+#define CANONICALIZATION_RELAXED_HEADER 1
+#define CANONICALIZATION_RELAXED_BODY 2
+
+/** Mode: a sum of these. */
+#define MODE_SIGN 1
+#define MODE_VERIFY 2
+
+/** On-*. The first words of each list are in settings_words.c; UNSET is only On-Default's. */
+enum settings_action {
+	ACTION_ACCEPT,
+	ACTION_DISCARD,
+	ACTION_QUARANTINE,
+	ACTION_REJECT,
+	ACTION_TEMPFAIL,
+	ACTION_UNSET,
+};
+
+/** BogusKey, UnprotectedKey. */
+enum settings_dnssec { DNSSEC_NONE, DNSSEC_NEUTRAL, DNSSEC_FAIL };
+
+/** SignatureAlgorithm: accepted, the key decides. */
+enum settings_algorithm {
+	ALGORITHM_AUTO,
+	ALGORITHM_RSA_SHA256,
+	ALGORITHM_ED25519_SHA256,
+	ALGORITHM_RSA_SHA1
+};
+
+/* SyslogFacility holds syslog(3)'s LOG_MAIL and so on. */
 
 /** Things that are worth a line but no failure; the caller logs them. */
 struct settings_warnings {
@@ -40,27 +71,29 @@ struct settings_reader {
 extern const struct settings_reader settings_reader_files;
 
 /**
- * Read a configuration file and what it includes (5 deep) into s, OpenDKIM's syntax: '#' cuts a line
- * anywhere, names without case, the last one wins.
+ * Read a configuration file and what it includes (5 deep) into s, OpenDKIM's syntax: '#' cuts a
+ * line anywhere, names without case, the last one wins.
  * @param warnings  gets a text for each line that is known to OpenDKIM and does nothing here
- * @return ERR_CONFIG, ERR_IO with "FILE: configuration error at line N: what and how to mend"; s is then
- *         not to be used
+ * @return ERR_CONFIG, ERR_IO with "FILE: configuration error at line N: what and how to mend"; s is
+ * then not to be used
  */
 NODISCARD enum err settings_load_file(struct settings *s, const char *path,
 				      const struct settings_reader *reader,
-				      struct settings_warnings *warnings, struct err_detail *detail);
+				      struct settings_warnings *warnings,
+				      struct err_detail *detail);
 
 /** The same for a text that is in memory. @param origin stands in messages for the file name */
 NODISCARD enum err settings_load_text(struct settings *s, struct slice text, const char *origin,
 				      const struct settings_reader *reader,
-				      struct settings_warnings *warnings, struct err_detail *detail);
+				      struct settings_warnings *warnings,
+				      struct err_detail *detail);
 
 /** One setting, as from the command line. Same errors, without file and line. */
 NODISCARD enum err settings_set(struct settings *s, struct slice name, struct slice value,
 				struct settings_warnings *warnings, struct err_detail *detail);
 
-/** What no single line can show: Domain without Selector, KeyTable without SigningTable, ... and the
- * On-Default order. Call once after the last source. @return ERR_CONFIG */
+/** What no single line can show: Domain without Selector, KeyTable without SigningTable, ... and
+ * the On-Default order. Call once after the last source. @return ERR_CONFIG */
 NODISCARD enum err settings_finish(struct settings *s, struct settings_warnings *warnings,
 				   struct err_detail *detail);
 
@@ -71,13 +104,18 @@ NODISCARD enum err settings_print(const struct settings *s, bool all, FILE *out)
 /** The hsmdkim.conf(5) part that is made from the table (mdoc). */
 void settings_print_man(FILE *out);
 
-/** Call fn(ctx, spec) for every DATASET setting that is set, and for KeyFile: what the supervisor must read. */
+/**
+ * Call fn for every file that a setting which is set names: the path of file: and refile: data
+ * sets, of PATH settings that name a table, and of KeyFile and PKCS11PinSource when they are files.
+ * This is what the supervisor reads for a generation.
+ * @param fn path is valid until s changes; use is a sum of enum dataset_use
+ */
 enum dataset_use {
 	DATASET_USE_MILTER = 1, /**< SigningTable, host lists, ... */
-	DATASET_USE_SIGNER = 2, /**< KeyTable, TokenTable, KeyFile */
+	DATASET_USE_SIGNER = 2, /**< KeyTable, TokenTable, KeyFile, PINs */
 };
-void settings_each_dataset(const struct settings *s,
-			   void (*fn)(void *ctx, const char *name, const char *spec, unsigned use),
-			   void *ctx);
+void settings_each_file(const struct settings *s,
+			void (*fn)(void *ctx, const char *name, const char *path, unsigned use),
+			void *ctx);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * OpenDKIM's data sets: where a table's rows come from. One file a kind behind one const table of functions.
- * A data set is immutable after it was opened and is read by many threads at once without a lock.
+ * OpenDKIM's data sets: where a table's rows come from. One file a kind behind one const table of
+ * functions. A data set is immutable after it was opened and is read by many threads at once
+ * without a lock.
  */
 #ifndef KEYTABLE_DATASET_H
 #define KEYTABLE_DATASET_H
@@ -12,13 +13,14 @@
 struct dataset;
 
 enum dataset_flags {
-	DATASET_ICASE = 1,	/**< keys without case (SigningTable, host lists); KeyTable's have case */
+	DATASET_ICASE =
+		1, /**< keys without case (SigningTable, host lists); KeyTable's have case */
 	DATASET_NEED_VALUE = 2, /**< a row without a value is an error that names file and line */
 };
 
 /**
- * Open "file:/p", "/p", "refile:/p", "csl:a,b=c", "a,b"; lmdb:/mdb: later. OpenDKIM's other prefixes are refused by
- * name with the way to go; an unknown prefix is an error. All or nothing.
+ * Open "file:/p", "/p", "refile:/p", "csl:a,b=c", "a,b"; lmdb:/mdb: later. OpenDKIM's other
+ * prefixes are refused by name with the way to go; an unknown prefix is an error. All or nothing.
  * @param name  the setting's name, for messages
  * @param files must outlive the data set: rows are slices into it, nothing is copied
  * @return ERR_CONFIG, ERR_IO, ERR_NOMEM, ERR_NOT_SUPPORTED with "FILE:LINE: what and how to mend"
@@ -38,7 +40,8 @@ size_t dataset_count(const struct dataset *set);
  * @param ret_value the row's value; empty when it has none. Valid as long as the set.
  * @return ERR_NOT_FOUND; ERR_IO from kinds that read at look-up time
  */
-NODISCARD enum err dataset_find(const struct dataset *set, struct slice key, struct slice *ret_value);
+NODISCARD enum err dataset_find(const struct dataset *set, struct slice key,
+				struct slice *ret_value);
 
 /**
  * All rows that match, in file order: for MultipleSignatures.
@@ -47,7 +50,8 @@ NODISCARD enum err dataset_find(const struct dataset *set, struct slice key, str
 NODISCARD enum err dataset_find_all(const struct dataset *set, struct slice key,
 				    bool (*fn)(void *ctx, struct slice value), void *ctx);
 
-/** Every row in file order, with its origin "FILE:LINE" for messages. @param fn return false to stop */
+/** Every row in file order, with its origin "FILE:LINE" for messages. @param fn return false to
+ * stop */
 NODISCARD enum err dataset_each(const struct dataset *set,
 				bool (*fn)(void *ctx, struct slice key, struct slice value,
 					   const char *origin),

@@ -1,6 +1,7 @@
 /*
- * The KeyTable: key name -> domain, selector, private key. Only the signer process holds it, so a milter
- * process that was taken over can ask for signatures with the keys in it and for nothing else.
+ * The KeyTable: key name -> domain, selector, private key. Only the signer process holds it, so a
+ * milter process that was taken over can ask for signatures with the keys in it and for nothing
+ * else.
  */
 #ifndef KEYTABLE_KEYTABLE_H
 #define KEYTABLE_KEYTABLE_H
@@ -13,20 +14,23 @@ enum keyref_kind { KEYREF_URI, KEYREF_FILE, KEYREF_PEM };
 
 struct keytable_row {
 	struct slice name;
-	struct slice domain;   /**< "%" when it follows the From domain */
+	struct slice domain; /**< "%" when it follows the From domain */
 	struct slice selector;
 	enum keyref_kind kind;
 	struct slice ref; /**< URI, path (may hold %), PEM or base64 DER text */
 };
 
 /**
- * @param spec data set of "name domain:selector:key[:algorithm]"; every row is parsed and checked now, keys are not opened
- * @return as dataset_open(); a bad row, a repeated name, a URI that names a module or a PIN: ERR_CONFIG with FILE:LINE
+ * @param spec data set of "name domain:selector:key[:algorithm]"; every row is parsed and checked
+ * now, keys are not opened
+ * @return as dataset_open(); a bad row, a repeated name, a URI that names a module or a PIN:
+ * ERR_CONFIG with FILE:LINE
  */
 NODISCARD enum err keytable_open(const char *spec, struct files *files, struct keytable **ret_table,
 				 struct err_detail *detail);
 
-/** The table of Domain/Selector/KeyFile: one row, its name is "" (the signing decision asks for that name). */
+/** The table of Domain/Selector/KeyFile: one row, its name is "" (the signing decision asks for
+ * that name). */
 NODISCARD enum err keytable_open_single(const char *domain, const char *selector, const char *key,
 					struct keytable **ret_table, struct err_detail *detail);
 void keytable_free(struct keytable **table);
@@ -36,8 +40,8 @@ size_t keytable_count(const struct keytable *table);
 /**
  * @param from_domain  what "%" stands for
  * @param ret_domain   d= with "%" replaced; NUL-terminated, caller frees
- * @param ret_ref      key reference with "%" replaced (only in paths that start with "/"; a domain that is
- *                     not dkim_domain_valid() is refused, so no path can be made with it); caller frees
+ * @param ret_ref      key reference with "%" replaced (only in paths that start with "/"; a domain
+ * that is not dkim_domain_valid() is refused, so no path can be made with it); caller frees
  * @return ERR_KEY_UNKNOWN, ERR_DENIED, ERR_NOMEM
  */
 NODISCARD enum err keytable_find(const struct keytable *table, struct slice name,
@@ -45,9 +49,8 @@ NODISCARD enum err keytable_find(const struct keytable *table, struct slice name
 				 char **ret_domain, char **ret_ref);
 
 /** Every row in file order. @param fn return false to stop */
-NODISCARD enum err keytable_each(const struct keytable *table,
-				 bool (*fn)(void *ctx, const struct keytable_row *row,
-					    const char *origin),
-				 void *ctx);
+NODISCARD enum err
+keytable_each(const struct keytable *table,
+	      bool (*fn)(void *ctx, const struct keytable_row *row, const char *origin), void *ctx);
 
 #endif

@@ -1,4 +1,5 @@
-/* The SigningTable: sender address -> key names. OpenDKIM's look-up order (opendkim.conf(5), SigningTable). */
+/* The SigningTable: sender address -> key names. OpenDKIM's look-up order (opendkim.conf(5),
+ * SigningTable). */
 #ifndef KEYTABLE_SIGNTABLE_H
 #define KEYTABLE_SIGNTABLE_H
 
@@ -11,7 +12,8 @@ struct signtable_match {
 	struct slice identity; /**< i= ("user@domain" or "@domain"), "%" replaced; empty: none */
 };
 
-/** @return as dataset_open(); a signer without '@' is ERR_CONFIG with FILE:LINE (OpenDKIM signs nothing then, in silence) */
+/** @return as dataset_open(); a signer without '@' is ERR_CONFIG with FILE:LINE (OpenDKIM signs
+ * nothing then, in silence) */
 NODISCARD enum err signtable_open(const char *spec, struct files *files,
 				  struct signtable **ret_table, struct err_detail *detail);
 void signtable_free(struct signtable **table);
@@ -21,10 +23,12 @@ size_t signtable_count(const struct signtable *table);
 
 /**
  * @param local, domain the sender; compared without ASCII case
- * @param multiple      all matches (MultipleSignatures), the same key name once; otherwise the first
+ * @param multiple      all matches (MultipleSignatures), the same key name once; otherwise the
+ * first
  * @param max           room in matches
  * @param arena         for what "%" made
- * @return ERR_OK also when nothing matches (*ret_count is 0); ERR_LIMIT when more than max match; ERR_NOMEM, ERR_IO
+ * @return ERR_OK also when nothing matches (*ret_count is 0); ERR_LIMIT when more than max match;
+ * ERR_NOMEM, ERR_IO
  */
 struct arena;
 NODISCARD enum err signtable_find(const struct signtable *table, struct slice local,

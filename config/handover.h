@@ -45,15 +45,34 @@ struct handover_msg {
 
 void handover_msg_done(struct handover_msg *m);
 
-/** @return ERR_IO, ERR_PEER_LOST. One packet; at most 200 files travel with one LOAD (ERR_LIMIT).
+/** Files of one LOAD; the kernel passes 253 descriptors at once. */
+#define HANDOVER_FILES_MAX 200
+/** Paths of one LOAD, and a FAILED or NOTE text. */
+#define HANDOVER_TEXT_BYTES_MAX (64U * 1024U)
+/** Longest time that a send waits for a peer that does not read. */
+#define HANDOVER_SEND_TIMEOUT_MS 10000
+
+/**
+ * One packet: the settings and every file of f as descriptors.
+ * @return ERR_LIMIT (more than HANDOVER_FILES_MAX files), ERR_PEER_LOST, ERR_TIMEOUT, ERR_NOMEM,
+ * ERR_IO
  */
 NODISCARD enum err handover_send_load(int sock, uint32_t generation, const struct settings *s,
 				      const struct files *f);
+
+/**
+ * Any other message.
+ * @param text FAILED, NOTE; else NULL
+ * @param fd   PEER, LISTEN; stays the caller's. Else -1
+ * @return as handover_send_load()
+ */
 NODISCARD enum err handover_send(int sock, enum handover_type type, uint32_t generation,
 				 const char *text, int fd);
 
 /**
- * Wait for the next message.
+ * Wait for the next message. Whatever the peer sends, no descriptor is left open and nothing is
+ * believed: a packet that is cut, has descriptors too many or too few, or tables that are not
+ * sealed is ERR_PROTOCOL.
  * @param timeout_ms -1: for ever
  * @return ERR_TIMEOUT, ERR_PEER_LOST (the other side is gone), ERR_PROTOCOL, ERR_NOMEM, ERR_IO
  */

@@ -16,7 +16,8 @@ struct settings_rate {
 
 /* What a TYPE of settings.def is in C. Text is malloc'ed and owned by the settings; NULL: unset. */
 #define SETTING_C_BOOL bool
-#define SETTING_C_INT int64_t /* OpenDKIM's integer: decimal, 0octal, 0xhex */
+#define SETTING_C_INT int64_t	/* OpenDKIM's integer: decimal, 0octal, 0xhex */
+#define SETTING_C_OCTAL int64_t /* the same, printed in octal */
 #define SETTING_C_DURATION                                                                         \
 	int64_t /* milliseconds; written with ms s m h d, a bare number is seconds */
 #define SETTING_C_SECONDS int64_t /* seconds; written like DURATION */
@@ -24,7 +25,8 @@ struct settings_rate {
 #define SETTING_C_RATE struct settings_rate
 #define SETTING_C_STRING char *
 #define SETTING_C_DATASET char * /* a data set's spec as written */
-#define SETTING_C_PATH char *	 /* one file or directory */
+#define SETTING_C_FILE char *	 /* a file that the supervisor reads for its children */
+#define SETTING_C_PATH char *	 /* another file, directory or program */
 
 /** One number a setting: SETTING_ID_field. */
 enum setting_id {

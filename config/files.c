@@ -1,0 +1,248 @@
+/* One generation's files: sealed memfds under the paths that the configuration names. */
+#define _GNU_SOURCE /* memfd_create, F_ADD_SEALS */
+
+#include "config/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COPY_CHUNK (256U * 1024U)
+
+struct file {
+	char *path;
+	int fd;
+	void *map; /* NULL: not mapped, or empty */
+	size_t len;
+};
+
+struct files {
+	bool real; /* opens what it does not hold */
+	struct file *list;
+	size_t count;
+};
+
+static struct files *files_new(bool real)
+{
+	struct files *f = calloc(1, sizeof(*f));
+
+	if (f != NULL)
+		f->real = real;
+	return f;
+}
+
+struct files *files_new_real(void)
+{
+	return files_new(true);
+}
+
+struct files *files_new_closed(void)
+{
+	return files_new(false);
+}
+
+void files_free(struct files **f)
+{
+	if (*f == NULL)
+		return;
+	for (size_t i = 0; i < (*f)->count; i++) {
+		struct file *file = &(*f)->list[i];
+
+		if (file->map != NULL)
+			(void)munmap(file->map, file->len);
+		(void)close(file->fd);
+		free(file->path);
+	}
+	free((*f)->list);
+	free(*f);
+	*f = NULL;
+}
+
+const char *files_spec_path(const char *spec)
+{
+	static const struct slice prefixes[] = { SLICE_INIT("file:"), SLICE_INIT("refile:") };
+	struct slice s = slice_str(spec);
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (slice_istarts(s, prefixes[i]))
+			return spec + prefixes[i].len;
+	/* A colon in the first entry ends a prefix. */
+	return spec[0] == '/' && slice_find(s, ':') >= slice_find(s, ',') ? spec : NULL;
+}
+
+static struct file *files_find(const struct files *f, const char *path)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (strcmp(f->list[i].path, path) == 0)
+			return &f->list[i];
+	return NULL;
+}
+
+enum err files_put(struct files *f, const char *path, int fd)
+{
+	struct file *grown = realloc(f->list, (f->count + 1) * sizeof(*grown));
+	char *copy = slice_dup(slice_str(path));
+
+	if (grown != NULL)
+		f->list = grown;
+	if (grown == NULL || copy == NULL) {
+		free(copy);
+		(void)close(fd);
+		return ERR_NOMEM;
+	}
+	f->list[f->count] = (struct file){ .path = copy, .fd = fd };
+	f->count++;
+	return ERR_OK;
+}
+
+static bool write_all(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
+	}
+	return true;
+}
+
+static enum err copy_bytes(int from, int to)
+{
+	char *chunk = malloc(COPY_CHUNK);
+	uint64_t total = 0;
+	enum err e = chunk != NULL ? ERR_OK : ERR_NOMEM;
+
+	while (e == ERR_OK) {
+		ssize_t n = read(from, chunk, COPY_CHUNK);
+
+		if (n == 0)
+			break;
+		if (n < 0) {
+			if (errno != EINTR)
+				e = ERR_IO;
+			continue;
+		}
+		total += (uint64_t)n;
+		if (total > UINT32_MAX) /* rows are found by 32-bit offsets */
+			e = ERR_LIMIT;
+		else if (!write_all(to, chunk, (size_t)n))
+			e = ERR_IO;
+	}
+	free(chunk);
+	return e;
+}
+
+/* @param ret_fd a sealed memfd with the bytes of the regular file path */
+static enum err read_sealed(const char *path, int *ret_fd, const char **ret_why)
+{
+	int from = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	int to = -1;
+	enum err e = ERR_IO;
+
+	*ret_why = NULL;
+	if (from >= 0 && fstat(from, &st) == 0) {
+		if (S_ISREG(st.st_mode))
+			to = memfd_create("hsmdkim-table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		else
+			*ret_why = "not a regular file";
+	}
+	if (to >= 0)
+		e = copy_bytes(from, to);
+	if (e == ERR_OK &&
+	    fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+		e = ERR_IO;
+	if (e != ERR_OK && *ret_why == NULL)
+		*ret_why = e == ERR_IO ? strerror(errno) : err_text(e);
+	if (from >= 0)
+		(void)close(from);
+	if (e == ERR_OK)
+		*ret_fd = to;
+	else if (to >= 0)
+		(void)close(to);
+	return e;
+}
+
+enum err files_read(struct files *f, const char *path, struct err_detail *detail)
+{
+	const char *why;
+	int fd = -1;
+	enum err e;
+
+	if (files_find(f, path) != NULL)
+		return ERR_OK;
+	e = read_sealed(path, &fd, &why);
+	if (e != ERR_OK) {
+		err_detail_set(detail, "%s: cannot read the file: %s", path, why);
+		return e;
+	}
+	return files_put(f, path, fd);
+}
+
+static enum err map_file(struct file *file)
+{
+	struct stat st;
+
+	if (fstat(file->fd, &st) != 0 || st.st_size < 0)
+		return ERR_IO;
+	if ((uint64_t)st.st_size > UINT32_MAX)
+		return ERR_LIMIT;
+	if (st.st_size == 0) /* mmap refuses length 0 */
+		return ERR_OK;
+	file->map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, file->fd, 0);
+	if (file->map == MAP_FAILED) {
+		file->map = NULL;
+		return ERR_NOMEM;
+	}
+	file->len = (size_t)st.st_size;
+	return ERR_OK;
+}
+
+enum err files_map(struct files *f, const char *path, struct slice *ret_text,
+		   struct err_detail *detail)
+{
+	struct file *file = files_find(f, path);
+	enum err e = ERR_OK;
+
+	if (file == NULL && f->real) {
+		e = files_read(f, path, detail);
+		if (e != ERR_OK)
+			return e;
+		file = files_find(f, path);
+	}
+	if (file == NULL) {
+		err_detail_set(detail, "%s: the file was not handed to this process", path);
+		return ERR_NOT_FOUND;
+	}
+	if (file->map == NULL)
+		e = map_file(file);
+	if (e != ERR_OK) {
+		err_detail_set(detail, "%s: cannot map the file: %s", path, err_text(e));
+		return e;
+	}
+	*ret_text = slice_of(file->map != NULL ? file->map : "", file->len);
+	return ERR_OK;
+}
+
+size_t files_count(const struct files *f)
+{
+	return f->count;
+}
+
+const char *files_path(const struct files *f, size_t i)
+{
+	return f->list[i].path;
+}
+
+int files_fd(const struct files *f, size_t i)
+{
+	return f->list[i].fd;
+}

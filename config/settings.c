@@ -1,0 +1,172 @@
+/* The life of struct settings: defaults, one value at a time, what crosses to another process. */
+#include "config/settings_priv.h"
+
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+void *setting_field(struct settings *s, const struct setting_row *row)
+{
+	return (char *)s + row->offset;
+}
+
+const void *setting_field_const(const struct settings *s, const struct setting_row *row)
+{
+	return (const char *)s + row->offset;
+}
+
+void settings_warnings_done(struct settings_warnings *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+		free(w->texts[i]);
+	free(w->texts);
+	w->texts = NULL;
+	w->count = 0;
+}
+
+void settings_warn(struct settings_warnings *w, const char *fmt, ...)
+{
+	char text[512];
+	char **grown;
+	va_list ap;
+
+	if (w == NULL)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	grown = realloc(w->texts, (w->count + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return;
+	w->texts = grown;
+	grown[w->count] = slice_dup(slice_str(text));
+	if (grown[w->count] != NULL)
+		w->count++;
+}
+
+struct settings *settings_new(void)
+{
+	struct settings *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	for (size_t i = 0; i < SETTING_ID_COUNT; i++) {
+		const struct setting_row *row = &settings_rows[i];
+
+		if (row->def != NULL && setting_parse(row, slice_str(row->def),
+						      setting_field(s, row), NULL) != ERR_OK) {
+			settings_free(&s);
+			return NULL;
+		}
+	}
+	return s;
+}
+
+void settings_free(struct settings **s)
+{
+	if (*s == NULL)
+		return;
+	for (size_t i = 0; i < SETTING_ID_COUNT; i++)
+		if (setting_is_text(&settings_rows[i]))
+			free(*(char **)setting_field(*s, &settings_rows[i]));
+	free(*s);
+	*s = NULL;
+}
+
+static enum err unknown_name(struct slice name, struct err_detail *detail)
+{
+	char shown[64];
+	const char *nearest = settings_nearest_name(name);
+
+	(void)text_sanitize(name, shown, sizeof(shown));
+	if (nearest != NULL)
+		err_detail_set(detail, "unrecognized parameter '%s'; did you mean '%s'?", shown,
+			       nearest);
+	else
+		err_detail_set(detail, "unrecognized parameter '%s'; remove the line", shown);
+	return ERR_CONFIG;
+}
+
+/* What a value may not hold could not be written into a file and read back. */
+static enum err check_text(struct slice name, struct slice value, struct err_detail *detail)
+{
+	char shown[64];
+
+	(void)text_sanitize(name, shown, sizeof(shown));
+	if (value.len == 0) {
+		err_detail_set(detail, "%s: missing value", shown);
+		return ERR_CONFIG;
+	}
+	for (size_t i = 0; i < value.len; i++) {
+		if (strchr("#\r\n", value.ptr[i]) != NULL) { /* finds NUL, too */
+			err_detail_set(detail,
+				       "%s: the value holds a '#', a line end or a NUL byte; "
+				       "write '#' in a URI as %%23",
+				       shown);
+			return ERR_CONFIG;
+		}
+	}
+	return ERR_OK;
+}
+
+static void warn_legacy(const struct setting_legacy *legacy, struct settings_warnings *warnings)
+{
+	settings_warn(warnings, "%s to OpenDKIM, ignored here: %s (%s)",
+		      legacy->removed ? "formerly known" : "known", legacy->name, legacy->advice);
+}
+
+enum err settings_set(struct settings *s, struct slice name, struct slice value,
+		      struct settings_warnings *warnings, struct err_detail *detail)
+{
+	const struct setting_row *row = settings_find_row(name);
+	const struct setting_legacy *legacy = row == NULL ? settings_find_legacy(name) : NULL;
+	enum err e;
+
+	if (row == NULL && legacy == NULL)
+		return unknown_name(name, detail);
+	value = slice_trim(value);
+	e = check_text(name, value, detail);
+	if (e != ERR_OK)
+		return e;
+	if (legacy != NULL) {
+		warn_legacy(legacy, warnings);
+		return ERR_OK;
+	}
+	e = setting_parse(row, value, setting_field(s, row), detail);
+	if (e != ERR_OK)
+		return e;
+	s->is_set[row - settings_rows] = true;
+	if (row->not_yet && !setting_is_default(row, setting_field(s, row)))
+		settings_warn(warnings, "known to OpenDKIM, not supported in this version: %s",
+			      row->name);
+	return ERR_OK;
+}
+
+/* When On-Default is set the children, who do not see what set a value, must not apply it again. */
+static bool must_print(const struct settings *s, const struct setting_row *row)
+{
+	return !setting_is_default(row, setting_field_const(s, row)) ||
+	       (s->on_default != ACTION_UNSET && row->words == settings_words_action);
+}
+
+enum err settings_print(const struct settings *s, bool all, FILE *out)
+{
+	for (size_t i = 0; i < SETTING_ID_COUNT; i++) {
+		const struct setting_row *row = &settings_rows[i];
+		const void *field = setting_field_const(s, row);
+		bool unset = setting_is_text(row) && *(char *const *)field == NULL;
+
+		if (!all && !must_print(s, row))
+			continue;
+		if (unset || (row->type == SETTING_TYPE_RATE &&
+			      ((const struct settings_rate *)field)->count == 0)) {
+			(void)fprintf(out, "# %s is not set\n", row->name);
+			continue;
+		}
+		(void)fprintf(out, "%s\t", row->name);
+		setting_write(row, field, out);
+		(void)fputc('\n', out);
+	}
+	return fflush(out) == 0 && !ferror(out) ? ERR_OK : ERR_IO;
+}

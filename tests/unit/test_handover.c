@@ -1,0 +1,290 @@
+/* config/handover: generations arrive whole; a hostile peer gets ERR_PROTOCOL and leaves no
+ * descriptor behind. */
+#define _GNU_SOURCE /* memfd_create */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "config/handover.h"
+
+static int pair[2];
+static size_t fds_at_start;
+
+static size_t open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	size_t n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+static int open_pair(void **state)
+{
+	(void)state;
+	fds_at_start = open_fds();
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+}
+
+static int close_pair(void **state)
+{
+	(void)state;
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	return open_fds() == fds_at_start ? 0 : -1;
+}
+
+static int memfd_with(const char *text, bool sealed)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	if (sealed)
+		assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE), 0);
+	return fd;
+}
+
+static void a_generation_arrives_with_settings_and_files(void **state)
+{
+	AUTO(settings_free) struct settings *s = settings_new();
+	AUTO(files_free) struct files *f = files_new_closed();
+	struct handover_msg m;
+	struct slice text;
+
+	(void)state;
+	assert_int_equal(settings_set(s, SLICE_LIT("On-Default"), SLICE_LIT("accept"), NULL, NULL),
+			 ERR_OK);
+	assert_int_equal(
+		settings_set(s, SLICE_LIT("On-Security"), SLICE_LIT("tempfail"), NULL, NULL),
+		ERR_OK);
+	assert_int_equal(settings_set(s, SLICE_LIT("Selector"), SLICE_LIT("s1"), NULL, NULL),
+			 ERR_OK);
+	s->key_file = slice_dup(SLICE_LIT("/k"));
+	s->domain = slice_dup(SLICE_LIT("example.com"));
+	assert_int_equal(settings_finish(s, NULL, NULL), ERR_OK);
+	assert_int_equal(files_put(f, "/etc/a table", memfd_with("row a", true)), ERR_OK);
+	assert_int_equal(files_put(f, "/etc/b", memfd_with("", true)), ERR_OK);
+	assert_int_equal(handover_send_load(pair[0], 7, s, f), ERR_OK);
+
+	assert_int_equal(handover_recv(pair[1], 1000, &m), ERR_OK);
+	assert_int_equal(m.type, HANDOVER_LOAD);
+	assert_int_equal(m.generation, 7);
+	assert_string_equal(m.settings->selector, "s1");
+	assert_int_equal(m.settings->on_security, ACTION_TEMPFAIL);
+	assert_int_equal(m.settings->on_signature_error, ACTION_ACCEPT);
+	assert_int_equal(m.settings->on_token_failure, ACTION_TEMPFAIL);
+	assert_int_equal(files_count(m.files), 2);
+	assert_int_equal(files_map(m.files, "/etc/a table", &text, NULL), ERR_OK);
+	assert_true(slice_eq(text, SLICE_LIT("row a")));
+	assert_int_equal(files_map(m.files, "/etc/b", &text, NULL), ERR_OK);
+	assert_int_equal(text.len, 0);
+	assert_int_equal(files_map(m.files, "/etc/passwd", &text, NULL), ERR_NOT_FOUND);
+	handover_msg_done(&m);
+	handover_msg_done(&m); /* twice is harmless */
+}
+
+static void two_hundred_files_travel_and_one_more_does_not(void **state)
+{
+	AUTO(settings_free) struct settings *s = settings_new();
+	AUTO(files_free) struct files *f = files_new_closed();
+	struct handover_msg m;
+	char path[32];
+
+	(void)state;
+	for (int i = 0; i < HANDOVER_FILES_MAX; i++) {
+		(void)snprintf(path, sizeof(path), "/t/%d", i);
+		assert_int_equal(files_put(f, path, memfd_with("x", true)), ERR_OK);
+	}
+	assert_int_equal(handover_send_load(pair[0], 1, s, f), ERR_OK);
+	assert_int_equal(handover_recv(pair[1], 1000, &m), ERR_OK);
+	assert_int_equal(files_count(m.files), HANDOVER_FILES_MAX);
+	assert_string_equal(files_path(m.files, 199), "/t/199");
+	handover_msg_done(&m);
+	assert_int_equal(files_put(f, "/t/more", memfd_with("x", true)), ERR_OK);
+	assert_int_equal(handover_send_load(pair[0], 1, s, f), ERR_LIMIT);
+}
+
+static void small_messages_arrive_as_they_are(void **state)
+{
+	static const struct {
+		enum handover_type type;
+		const char *text;
+		bool fd;
+	} cases[] = {
+		{ HANDOVER_COMMIT, NULL, false },
+		{ HANDOVER_ABORT, NULL, false },
+		{ HANDOVER_PEER, NULL, true },
+		{ HANDOVER_LISTEN, NULL, true },
+		{ HANDOVER_STOP, NULL, false },
+		{ HANDOVER_LOADED, NULL, false },
+		{ HANDOVER_FAILED, "f:1: bad", false },
+		{ HANDOVER_READY, NULL, false },
+		{ HANDOVER_NOTE, "pin-refused tok", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct handover_msg m;
+
+		assert_int_equal(handover_send(pair[0], cases[i].type, (uint32_t)i, cases[i].text,
+					       cases[i].fd ? pair[1] : -1),
+				 ERR_OK);
+		assert_int_equal(handover_recv(pair[1], 1000, &m), ERR_OK);
+		assert_int_equal(m.type, cases[i].type);
+		assert_int_equal(m.generation, i);
+		assert_int_equal(m.fd >= 0, cases[i].fd);
+		if (cases[i].text != NULL)
+			assert_string_equal(m.text, cases[i].text);
+		else
+			assert_null(m.text);
+		if (m.fd >= 0)
+			assert_int_equal(fcntl(m.fd, F_GETFD), FD_CLOEXEC);
+		handover_msg_done(&m);
+	}
+}
+
+static void waiting_ends_at_the_deadline_and_when_the_peer_dies(void **state)
+{
+	struct handover_msg m;
+	int64_t start = clock_mono_ms();
+
+	(void)state;
+	assert_int_equal(handover_recv(pair[1], 30, &m), ERR_TIMEOUT);
+	assert_true(clock_mono_ms() - start >= 30);
+	assert_int_equal(handover_recv(pair[1], 0, &m), ERR_TIMEOUT);
+	assert_int_equal(handover_send(pair[0], HANDOVER_READY, 1, NULL, -1), ERR_OK);
+	assert_int_equal(shutdown(pair[0], SHUT_WR), 0);
+	assert_int_equal(handover_recv(pair[1], -1, &m), ERR_OK);
+	assert_int_equal(handover_recv(pair[1], -1, &m), ERR_PEER_LOST);
+	(void)close(pair[1]);
+	assert_int_equal(handover_send(pair[0], HANDOVER_READY, 1, NULL, -1), ERR_PEER_LOST);
+	pair[1] = dup(pair[0]);
+}
+
+/* A packet as handover.c writes it, with any field wrong. */
+static void send_raw(const uint32_t header[5], struct slice text, const int *fds, size_t count)
+{
+	union {
+		char room[CMSG_SPACE(253 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { .room = { 0 } };
+	struct iovec iov[2] = { { (void *)header, 5 * sizeof(*header) },
+				{ (void *)text.ptr, text.len } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	if (count > 0) {
+		struct cmsghdr *c;
+
+		msg.msg_control = control.room;
+		msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+	}
+	assert_true(sendmsg(pair[0], &msg, 0) >= 0);
+}
+
+#define MAGIC 0x68736d31U
+
+static void hostile_packets_are_refused_and_leave_no_descriptor(void **state)
+{
+	int sealed = memfd_with("Selector a\n", true);
+	int open_table = memfd_with("Selector a\n", false);
+	int bad_settings = memfd_with("Nonsense a\n", true);
+	int one[1] = { sealed };
+	int two[2] = { sealed, sealed };
+	int unsealed[2] = { sealed, open_table };
+	int bad[1] = { bad_settings };
+	int many[253];
+	char *huge = calloc(1, 70000);
+	const struct {
+		uint32_t header[5];
+		struct slice text;
+		const int *fds;
+		size_t count;
+	} cases[] = {
+		{ { 1, HANDOVER_READY, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, 0, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, 11, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, 0xffffffff, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, HANDOVER_READY, 1, 0, 5 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, HANDOVER_READY, 1, 0, 0 }, SLICE_LIT("x"), NULL, 0 },
+		{ { MAGIC, HANDOVER_READY, 1, 0, 1 }, SLICE_LIT("x"), NULL, 0 },
+		{ { MAGIC, HANDOVER_READY, 1, 1, 0 }, SLICE_LIT(""), one, 1 },
+		{ { MAGIC, HANDOVER_STOP, 1, 0, 0 }, SLICE_LIT(""), one, 1 },
+		{ { MAGIC, HANDOVER_PEER, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, HANDOVER_PEER, 1, 2, 0 }, SLICE_LIT(""), two, 2 },
+		{ { MAGIC, HANDOVER_PEER, 1, 1, 0 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, HANDOVER_NOTE, 1, 0, 3 }, SLICE_LIT("a\0b"), NULL, 0 },
+		{ { MAGIC, HANDOVER_NOTE, 1, 1, 1 }, SLICE_LIT("a"), one, 1 },
+		{ { MAGIC, HANDOVER_LOAD, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, HANDOVER_LOAD, 1, 2, 0 }, SLICE_LIT(""), two, 2 },
+		{ { MAGIC, HANDOVER_LOAD, 1, 1, 3 }, SLICE_LIT("/a\0"), one, 1 },
+		{ { MAGIC, HANDOVER_LOAD, 1, 2, 2 }, SLICE_LIT("/a"), two, 2 },
+		{ { MAGIC, HANDOVER_LOAD, 1, 2, 3 }, SLICE_LIT("/a\0"), unsealed, 2 },
+		{ { MAGIC, HANDOVER_LOAD, 1, 1, 0 }, SLICE_LIT(""), bad, 1 },
+		{ { MAGIC, HANDOVER_LOAD, 1, 253, 0 }, SLICE_LIT(""), many, 253 },
+		{ { MAGIC, HANDOVER_NOTE, 1, 0, 70000 }, slice_of(huge, 70000), NULL, 0 },
+	};
+	size_t before;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = sealed;
+	before = open_fds();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct handover_msg m = { .generation = 99 };
+		enum err e;
+
+		send_raw(cases[i].header, cases[i].text, cases[i].fds, cases[i].count);
+		e = handover_recv(pair[1], 1000, &m);
+		if (e != ERR_PROTOCOL)
+			fail_msg("case %zu: %s", i, err_name(e));
+		assert_int_equal(m.generation, 99);
+		assert_int_equal(open_fds(), before);
+	}
+	assert_int_equal(send(pair[0], "abc", 3, 0), 3);
+	struct handover_msg m;
+
+	assert_int_equal(handover_recv(pair[1], 1000, &m), ERR_PROTOCOL);
+	assert_int_equal(handover_send(pair[0], HANDOVER_READY, 1, NULL, -1), ERR_OK);
+	assert_int_equal(handover_recv(pair[1], 1000, &m), ERR_OK); /* still in step */
+	(void)close(sealed);
+	(void)close(open_table);
+	(void)close(bad_settings);
+	free(huge);
+}
+
+int main(void)
+{
+#define WITH_PAIR(fn) cmocka_unit_test_setup_teardown(fn, open_pair, close_pair)
+	const struct CMUnitTest tests[] = {
+		WITH_PAIR(a_generation_arrives_with_settings_and_files),
+		WITH_PAIR(two_hundred_files_travel_and_one_more_does_not),
+		WITH_PAIR(small_messages_arrive_as_they_are),
+		WITH_PAIR(waiting_ends_at_the_deadline_and_when_the_peer_dies),
+		WITH_PAIR(hostile_packets_are_refused_and_leave_no_descriptor),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

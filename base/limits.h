@@ -12,6 +12,8 @@
 #define LIMIT_SIG_HEADER_BYTES (16u * 1024u)
 /* One DKIM-Signature value we write: a full h= and an 8192-bit signature. */
 #define LIMIT_SIG_HEADER_OUT_BYTES (32u * 1024u)
+/* z=, a help for a person who looks for what changed: it must not crowd out the rest. */
+#define LIMIT_Z_BYTES (8u * 1024u)
 /* Tags in one tag list. */
 #define LIMIT_TAGS 64u
 /* Signatures we add to one message. */

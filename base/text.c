@@ -3,8 +3,7 @@
 
 #include <stdio.h>
 
-/* Length of the well-formed UTF-8 sequence at s (RFC 3629), 0 if there is none. */
-static size_t utf8_len(struct slice s)
+size_t text_utf8_len(struct slice s)
 {
 	const unsigned char *p = (const unsigned char *)s.ptr;
 	size_t n;
@@ -50,7 +49,7 @@ const char *text_sanitize(struct slice s, char *out, size_t out_size)
 
 	while (i < s.len) {
 		unsigned char c = (unsigned char)s.ptr[i];
-		size_t n = utf8_len(slice_sub(s, i, s.len));
+		size_t n = text_utf8_len(slice_sub(s, i, s.len));
 		char piece[8];
 
 		if (c == '\\')

@@ -12,4 +12,9 @@
  */
 const char *text_sanitize(struct slice s, char *out, size_t out_size);
 
+/** Bytes of the UTF-8 character that s starts with (RFC 3629), 1 for ASCII; 0 when it is none, or a
+ * C1 control.
+ * @param s not empty */
+size_t text_utf8_len(struct slice s);
+
 #endif

@@ -10,12 +10,20 @@
 #include "base/slice.h"
 #include "config/files.h"
 
+#include <stdint.h>
+
 struct dataset;
 
+/** KeyTable's keys have case, those of all other sets have not. */
 enum dataset_flags {
-	DATASET_ICASE =
-		1, /**< keys without case (SigningTable, host lists); KeyTable's have case */
+	DATASET_ICASE = 1,	/**< A-Z in keys count as a-z */
 	DATASET_NEED_VALUE = 2, /**< a row without a value is an error that names file and line */
+	DATASET_UNIQUE = 4,	/**< a repeated key is an error that names both lines */
+};
+
+struct dataset_row {
+	struct slice key;   /**< as written; for refile the pattern */
+	struct slice value; /**< empty when the row has none */
 };
 
 /**
@@ -42,6 +50,14 @@ size_t dataset_count(const struct dataset *set);
  */
 NODISCARD enum err dataset_find(const struct dataset *set, struct slice key,
 				struct slice *ret_value);
+
+/**
+ * The first row at or behind *cursor that matches, in file order.
+ * @param cursor start with 0; moves behind the row
+ * @return as dataset_find()
+ */
+NODISCARD enum err dataset_next(const struct dataset *set, struct slice key, uint32_t *cursor,
+				struct dataset_row *ret_row);
 
 /**
  * All rows that match, in file order: for MultipleSignatures.

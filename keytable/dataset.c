@@ -1,0 +1,176 @@
+/* Data sets: which kind a spec means, and what all kinds share. */
+#include "keytable/dataset_priv.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct dataset_kind *const kinds[] = { &dataset_kind_file, &dataset_kind_refile,
+						    &dataset_kind_csl };
+
+/* What OpenDKIM has and we do not, with the way to go. */
+static const struct {
+	const char *prefix;
+	const char *advice;
+} refused[] = {
+	{ "db", "Berkeley DB is not supported; 'db_dump -p' shows its rows, write them to a file" },
+	{ "dsn", "SQL is not supported; export the table to a file from cron and reload" },
+	{ "ldap", "LDAP is not supported; export the entries to a file from cron and reload" },
+	{ "ldaps", "LDAP is not supported; export the entries to a file from cron and reload" },
+	{ "ldapi", "LDAP is not supported; export the entries to a file from cron and reload" },
+	{ "lua", "Lua is not supported; write the rows to a file, or patterns to a refile:" },
+	{ "memcache", "memcached is not supported; write the rows to a file and reload" },
+	{ "socket", "socket: is not supported; write the rows to a file and reload" },
+	{ "erlang", "Erlang is not supported; write the rows to a file and reload" },
+	{ "repute", "reputation is not supported; remove the line" },
+	{ "mdb", "LMDB is not supported in this version; write the rows to a file" },
+	{ "lmdb", "LMDB is not supported in this version; write the rows to a file" },
+};
+
+static enum err refuse(const char *name, struct slice prefix, struct err_detail *detail)
+{
+	char shown[40];
+
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		if (slice_ieq(prefix, slice_str(refused[i].prefix))) {
+			err_detail_set(detail, "%s: %s: data set: %s", name, refused[i].prefix,
+				       refused[i].advice);
+			return ERR_NOT_SUPPORTED;
+		}
+	}
+	err_detail_set(detail,
+		       "%s: unknown data set type '%s:'; write file:/path, refile:/path, or csl: "
+		       "before a list whose first entry holds ':'",
+		       name, text_sanitize(prefix, shown, sizeof(shown)));
+	return ERR_CONFIG;
+}
+
+/* OpenDKIM's rule: a prefix ends at a ':' in the first entry; without one a path is a file, the
+ * rest is a list. */
+static enum err choose_kind(const char *name, const char *spec,
+			    const struct dataset_kind **ret_kind, const char **ret_rest,
+			    struct err_detail *detail)
+{
+	struct slice s = slice_str(spec);
+	size_t colon = slice_find(s, ':');
+
+	*ret_rest = spec;
+	if (colon >= slice_find(s, ',')) { /* also when there is neither */
+		if (slice_ends(s, SLICE_LIT(".db")))
+			return refuse(name, SLICE_LIT("db"), detail);
+		*ret_kind = spec[0] == '/' ? &dataset_kind_file : &dataset_kind_csl;
+		return ERR_OK;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (slice_ieq(slice_sub(s, 0, colon), slice_str(kinds[i]->prefix))) {
+			*ret_kind = kinds[i];
+			*ret_rest = spec + colon + 1;
+			return ERR_OK;
+		}
+	}
+	return refuse(name, slice_sub(s, 0, colon), detail);
+}
+
+enum err dataset_open(const char *name, const char *spec, unsigned flags, struct files *files,
+		      struct dataset **ret_set, struct err_detail *detail)
+{
+	AUTO(dataset_free) struct dataset *set = NULL;
+	const struct dataset_kind *kind = NULL;
+	const char *rest = NULL;
+	enum err e = choose_kind(name, spec, &kind, &rest, detail);
+
+	if (e != ERR_OK)
+		return e;
+	set = calloc(1, sizeof(*set));
+	if (set == NULL)
+		return ERR_NOMEM;
+	set->kind = kind;
+	set->flags = flags;
+	e = kind->open(set, name, rest, files, detail);
+	if (e != ERR_OK)
+		return e;
+	*ret_set = set;
+	set = NULL; /* handed over */
+	return ERR_OK;
+}
+
+void dataset_free(struct dataset **set)
+{
+	if (*set == NULL)
+		return;
+	(*set)->kind->close(*set);
+	free((*set)->origin);
+	free((*set)->text);
+	free(*set);
+	*set = NULL;
+}
+
+bool dataset_is_pattern(const struct dataset *set)
+{
+	return set->kind->is_pattern;
+}
+
+size_t dataset_count(const struct dataset *set)
+{
+	return set->rows.count;
+}
+
+enum err dataset_next(const struct dataset *set, struct slice key, uint32_t *cursor,
+		      struct dataset_row *ret_row)
+{
+	return set->kind->next(set, key, cursor, ret_row);
+}
+
+enum err dataset_find(const struct dataset *set, struct slice key, struct slice *ret_value)
+{
+	struct dataset_row row;
+	uint32_t cursor = 0;
+	enum err e = dataset_next(set, key, &cursor, &row);
+
+	if (e == ERR_OK)
+		*ret_value = row.value;
+	return e;
+}
+
+enum err dataset_find_all(const struct dataset *set, struct slice key,
+			  bool (*fn)(void *ctx, struct slice value), void *ctx)
+{
+	struct dataset_row row;
+	uint32_t cursor = 0;
+	bool any = false;
+	enum err e;
+
+	while ((e = dataset_next(set, key, &cursor, &row)) == ERR_OK) {
+		any = true;
+		if (!fn(ctx, row.value))
+			return ERR_OK;
+	}
+	return e == ERR_NOT_FOUND && any ? ERR_OK : e;
+}
+
+enum err dataset_each(const struct dataset *set,
+		      bool (*fn)(void *ctx, struct slice key, struct slice value,
+				 const char *origin),
+		      void *ctx)
+{
+	size_t room = strlen(set->origin) + 24;
+	char *origin = malloc(room);
+	unsigned long line = 1;
+	size_t offset = 0;
+
+	if (origin == NULL)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < set->rows.count; i++) {
+		struct slice key;
+		struct slice value;
+
+		rows_get(&set->rows, i, &key, &value);
+		line = rows_line_after(&set->rows, i, line, &offset);
+		(void)snprintf(origin, room, "%s:%lu", set->origin, line);
+		if (!fn(ctx, key, value, origin))
+			break;
+	}
+	free(origin);
+	return ERR_OK;
+}

@@ -1,0 +1,114 @@
+/* What the kinds that live in memory share: reading lines, checking rows, the index. */
+#include "keytable/dataset_priv.h"
+
+#include "base/text.h"
+
+static enum err bad_text(const struct dataset *set, struct slice text, size_t at, const char *what,
+			 struct err_detail *detail)
+{
+	unsigned long line = 1;
+
+	for (size_t i = 0; i < at; i++)
+		line += text.ptr[i] == '\n';
+	err_detail_set(detail, "%s:%lu: %s", set->origin, line, what);
+	return ERR_CONFIG;
+}
+
+enum err dataset_load_lines(struct dataset *set, const char *name, const char *path,
+			    struct files *files, struct err_detail *detail)
+{
+	struct slice text;
+	size_t nul;
+	enum err e;
+
+	if (path[0] == '\0') {
+		err_detail_set(detail, "%s: %s: names no file", name, set->kind->prefix);
+		return ERR_CONFIG;
+	}
+	set->origin = slice_dup(slice_str(path));
+	if (set->origin == NULL)
+		return ERR_NOMEM;
+	e = files_map(files, path, &text, detail);
+	if (e != ERR_OK) {
+		err_detail_prefix(detail, "%s: ", name);
+		return e;
+	}
+	nul = slice_find(text, '\0');
+	if (nul < text.len)
+		return bad_text(set, text, nul, "the line holds a NUL byte: is this a text file?",
+				detail);
+	if (slice_starts(text, SLICE_LIT("\xef\xbb\xbf")))
+		return bad_text(set, text, 0,
+				"the file starts with a byte order mark: save it without one",
+				detail);
+	return rows_scan(&set->rows, text, &rows_format_lines);
+}
+
+static enum err check_values(const struct dataset *set, struct err_detail *detail)
+{
+	for (uint32_t i = 0; i < set->rows.count; i++) {
+		struct slice key;
+		struct slice value;
+		char shown[80];
+
+		rows_get(&set->rows, i, &key, &value);
+		if (value.len != 0)
+			continue;
+		err_detail_set(detail, "%s:%lu: '%s' has no value; write it behind the key",
+			       set->origin, rows_line(&set->rows, i),
+			       text_sanitize(key, shown, sizeof(shown)));
+		return ERR_CONFIG;
+	}
+	return ERR_OK;
+}
+
+static enum err check_unique(const struct dataset *set, struct err_detail *detail)
+{
+	for (uint32_t i = 0; i < set->rows.count; i++) {
+		uint32_t first = rows_first_like(&set->rows, i);
+		struct slice key;
+		char shown[80];
+
+		if (first == i)
+			continue;
+		rows_get(&set->rows, i, &key, NULL);
+		err_detail_set(detail,
+			       "%s:%lu: '%s' stands on line %lu already; remove one (OpenDKIM "
+			       "takes the first without a word)",
+			       set->origin, rows_line(&set->rows, i),
+			       text_sanitize(key, shown, sizeof(shown)),
+			       rows_line(&set->rows, first));
+		return ERR_CONFIG;
+	}
+	return ERR_OK;
+}
+
+enum err dataset_index(struct dataset *set, row_class_fn classify, struct err_detail *detail)
+{
+	enum err e = ERR_OK;
+
+	if ((set->flags & DATASET_NEED_VALUE) != 0)
+		e = check_values(set, detail);
+	if (e == ERR_OK)
+		e = rows_index(&set->rows, classify, (set->flags & DATASET_ICASE) != 0);
+	if (e == ERR_OK && (set->flags & DATASET_UNIQUE) != 0)
+		e = check_unique(set, detail);
+	return e;
+}
+
+void dataset_close_rows(struct dataset *set)
+{
+	rows_done(&set->rows);
+}
+
+enum err dataset_next_row(const struct dataset *set, struct slice key, uint32_t *cursor,
+			  struct dataset_row *ret_row)
+{
+	uint32_t row = rows_next(&set->rows, 0, key, *cursor);
+
+	if (row == ROWS_NONE)
+		return ERR_NOT_FOUND;
+	rows_get(&set->rows, row, &ret_row->key, &ret_row->value);
+	*cursor = row + 1;
+	return ERR_OK;
+}

@@ -1,0 +1,59 @@
+/*
+ * The seam behind dataset.h: one const struct dataset_kind a kind. What a kind keeps hangs on the
+ * set.
+ */
+#ifndef KEYTABLE_DATASET_PRIV_H
+#define KEYTABLE_DATASET_PRIV_H
+
+#include "keytable/dataset.h"
+#include "keytable/rows.h"
+
+struct dataset_pattern; /* dataset_refile.c */
+#define DATASET_CLASSES 4
+
+struct dataset {
+	const struct dataset_kind *kind;
+	unsigned flags;
+	char *origin;	  /**< for messages: the path, or the setting's name for csl */
+	char *text;	  /**< csl: the list itself; NULL: the text belongs to the files */
+	struct rows rows; /**< file, csl, refile */
+	struct dataset_pattern *patterns; /**< refile: those that no index finds */
+	size_t pattern_count;
+	size_t longest_part[DATASET_CLASSES]; /**< refile: no look-up of anything longer */
+};
+
+struct dataset_kind {
+	const char *prefix;
+	/** @param rest the spec behind the prefix; set->flags and set->kind are set. On failure the
+	 * caller frees the set with close. */
+	enum err (*open)(struct dataset *set, const char *name, const char *rest,
+			 struct files *files, struct err_detail *detail);
+	void (*close)(struct dataset *set);
+	/**
+	 * The first row at or behind *cursor that matches key; *cursor moves behind it. Starts at
+	 * 0.
+	 * @return ERR_NOT_FOUND, ERR_IO
+	 */
+	enum err (*next)(const struct dataset *set, struct slice key, uint32_t *cursor,
+			 struct dataset_row *ret_row);
+	bool is_pattern;
+};
+
+extern const struct dataset_kind dataset_kind_file;
+extern const struct dataset_kind dataset_kind_csl;
+extern const struct dataset_kind dataset_kind_refile;
+
+/** Read path as lines into set->rows, without the index; checks DATASET_NEED_VALUE. */
+NODISCARD enum err dataset_load_lines(struct dataset *set, const char *name, const char *path,
+				      struct files *files, struct err_detail *detail);
+
+/** Check DATASET_NEED_VALUE, build the index and check DATASET_UNIQUE. */
+NODISCARD enum err dataset_index(struct dataset *set, row_class_fn classify,
+				 struct err_detail *detail);
+
+void dataset_close_rows(struct dataset *set);
+/** The next of exact kinds. */
+enum err dataset_next_row(const struct dataset *set, struct slice key, uint32_t *cursor,
+			  struct dataset_row *ret_row);
+
+#endif

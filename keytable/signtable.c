@@ -1,0 +1,246 @@
+/* The SigningTable: which keys sign for an author. */
+#include "keytable/signtable.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+struct signtable {
+	struct dataset *set;
+};
+
+/* "keyname[:signer]" */
+static void split_value(struct slice value, struct slice *ret_key_name, struct slice *ret_signer)
+{
+	size_t colon = slice_find(value, ':');
+
+	*ret_key_name = slice_trim(slice_sub(value, 0, colon));
+	*ret_signer = slice_trim(slice_sub(value, colon + 1, value.len));
+}
+
+struct check {
+	bool (*known)(void *ctx, struct slice key_name); /* NULL: only the form */
+	void *ctx;
+	enum err e;
+	struct err_detail *detail;
+};
+
+static bool check_row(void *ctx, struct slice key, struct slice value, const char *origin)
+{
+	struct check *check = ctx;
+	struct slice key_name;
+	struct slice signer;
+	const char *why = NULL;
+	char shown[80];
+	char shown_key[80];
+
+	split_value(value, &key_name, &signer);
+	if (key_name.len == 0)
+		why = "has no key name; write name or name:signer";
+	else if (signer.len != 0 && slice_find(signer, '@') == signer.len)
+		why = "has a signer without '@'; write user@domain or @domain (OpenDKIM would send "
+		      "this mail unsigned without a word)";
+	else if (check->known != NULL && !slice_eq(key_name, SLICE_LIT("%")) &&
+		 !check->known(check->ctx, key_name))
+		why = "names a key that is not in the KeyTable";
+	if (why == NULL)
+		return true;
+	err_detail_set(check->detail, "%s: '%s' -> '%s' %s", origin,
+		       text_sanitize(key, shown_key, sizeof(shown_key)),
+		       text_sanitize(value, shown, sizeof(shown)), why);
+	check->e = ERR_CONFIG;
+	return false;
+}
+
+enum err signtable_open(const char *spec, struct files *files, struct signtable **ret_table,
+			struct err_detail *detail)
+{
+	AUTO(signtable_free) struct signtable *t = calloc(1, sizeof(*t));
+	struct check check = { .e = ERR_OK, .detail = detail };
+	enum err e;
+
+	if (t == NULL)
+		return ERR_NOMEM;
+	e = dataset_open("SigningTable", spec, DATASET_ICASE | DATASET_NEED_VALUE, files, &t->set,
+			 detail);
+	if (e == ERR_OK)
+		e = dataset_each(t->set, check_row, &check);
+	if (e == ERR_OK)
+		e = check.e;
+	if (e != ERR_OK)
+		return e;
+	*ret_table = t;
+	t = NULL; /* handed over */
+	return ERR_OK;
+}
+
+void signtable_free(struct signtable **table)
+{
+	if (*table == NULL)
+		return;
+	dataset_free(&(*table)->set);
+	free(*table);
+	*table = NULL;
+}
+
+bool signtable_is_pattern(const struct signtable *table)
+{
+	return dataset_is_pattern(table->set);
+}
+
+size_t signtable_count(const struct signtable *table)
+{
+	return dataset_count(table->set);
+}
+
+enum err signtable_check(const struct signtable *table,
+			 bool (*known)(void *ctx, struct slice key_name), void *ctx,
+			 struct err_detail *detail)
+{
+	struct check check = { known, ctx, ERR_OK, detail };
+	enum err e = dataset_each(table->set, check_row, &check);
+
+	return e == ERR_OK ? check.e : e;
+}
+
+/* One look-up of an author, while it runs. */
+struct search {
+	const struct signtable *table;
+	struct slice domain;
+	bool multiple;
+	struct arena *arena;
+	struct signtable_match *matches;
+	size_t max;
+	size_t count;
+};
+
+/* Every '%' of text becomes the domain. */
+static enum err fill(const struct search *s, struct slice text, struct slice *ret_filled)
+{
+	size_t marks = 0;
+	size_t len = 0;
+	char *filled;
+
+	for (size_t i = 0; i < text.len; i++)
+		marks += text.ptr[i] == '%';
+	if (marks == 0) {
+		*ret_filled = text;
+		return ERR_OK;
+	}
+	if (__builtin_mul_overflow(marks, s->domain.len, &len) ||
+	    __builtin_add_overflow(len, text.len, &len))
+		return ERR_LIMIT;
+	filled = arena_alloc(s->arena, len);
+	if (filled == NULL)
+		return ERR_NOMEM;
+	*ret_filled = slice_of(filled, text.len - marks + marks * s->domain.len);
+	for (size_t i = 0; i < text.len; i++) {
+		struct slice piece = text.ptr[i] == '%' ? s->domain : slice_sub(text, i, i + 1);
+
+		memcpy(filled, piece.ptr, piece.len);
+		filled += piece.len;
+	}
+	return ERR_OK;
+}
+
+static enum err add_match(struct search *s, struct slice value)
+{
+	struct signtable_match m;
+	enum err e;
+
+	split_value(value, &m.key_name, &m.identity);
+	if (slice_eq(m.key_name, SLICE_LIT("%")))
+		m.key_name = s->domain;
+	for (size_t i = 0; i < s->count; i++)
+		if (slice_eq(s->matches[i].key_name, m.key_name))
+			return ERR_OK;
+	if (s->count == s->max)
+		return ERR_LIMIT;
+	e = fill(s, m.identity, &m.identity);
+	if (e == ERR_OK)
+		s->matches[s->count++] = m;
+	return e;
+}
+
+/* @return ERR_OK also when nothing matches */
+static enum err look_up(struct search *s, struct slice key)
+{
+	struct dataset_row row;
+	uint32_t cursor = 0;
+	enum err e;
+
+	if (!s->multiple && s->count > 0)
+		return ERR_OK;
+	while ((e = dataset_next(s->table->set, key, &cursor, &row)) == ERR_OK) {
+		e = add_match(s, row.value);
+		if (e != ERR_OK || !s->multiple)
+			return e;
+	}
+	return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+/* OpenDKIM's order: user@host, host, then user@.parent and .parent for each parent, user@*, *. */
+static enum err look_up_forms(struct search *s, struct slice local)
+{
+	struct slice parent = s->domain;
+	char *at = arena_alloc(s->arena, local.len + 1 + s->domain.len + 1);
+	size_t user_len = local.len + 1;
+	enum err e;
+
+	if (at == NULL)
+		return ERR_NOMEM;
+	if (local.len != 0)
+		memcpy(at, local.ptr, local.len);
+	at[local.len] = '@';
+	memcpy(at + user_len, parent.ptr, parent.len);
+	e = look_up(s, slice_of(at, user_len + parent.len));
+	if (e == ERR_OK)
+		e = look_up(s, parent);
+	while (e == ERR_OK) {
+		size_t dot = slice_find(slice_sub(parent, 1, parent.len), '.') + 1;
+
+		if (dot >= parent.len)
+			break;
+		parent = slice_sub(parent, dot, parent.len);
+		memcpy(at + user_len, parent.ptr, parent.len);
+		e = look_up(s, slice_of(at, user_len + parent.len));
+		if (e == ERR_OK)
+			e = look_up(s, parent);
+	}
+	at[user_len] = '*';
+	if (e == ERR_OK)
+		e = look_up(s, slice_of(at, user_len + 1));
+	return e == ERR_OK ? look_up(s, SLICE_LIT("*")) : e;
+}
+
+static enum err look_up_whole(struct search *s, struct slice local)
+{
+	char *address = arena_alloc(s->arena, local.len + 1 + s->domain.len);
+
+	if (address == NULL)
+		return ERR_NOMEM;
+	if (local.len != 0)
+		memcpy(address, local.ptr, local.len);
+	address[local.len] = '@';
+	memcpy(address + local.len + 1, s->domain.ptr, s->domain.len);
+	return look_up(s, slice_of(address, local.len + 1 + s->domain.len));
+}
+
+enum err signtable_find(const struct signtable *table, struct slice local, struct slice domain,
+			bool multiple, struct arena *arena, struct signtable_match *matches,
+			size_t max, size_t *ret_count)
+{
+	struct search s = { table, domain, multiple, arena, matches, max, 0 };
+	enum err e;
+
+	if (domain.len == 0) {
+		*ret_count = 0;
+		return ERR_OK;
+	}
+	e = signtable_is_pattern(table) ? look_up_whole(&s, local) : look_up_forms(&s, local);
+	if (e == ERR_OK)
+		*ret_count = s.count;
+	return e;
+}

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,23 +17,9 @@ static const int syslog_priority[LOG_LEVEL_COUNT] = {
 	[LOG_LEVEL_DEBUG] = LOG_DEBUG,
 };
 
-static const struct {
-	struct slice name;
-	int facility;
-} facilities[] = {
-	{ SLICE_INIT("auth"), LOG_AUTH },     { SLICE_INIT("cron"), LOG_CRON },
-	{ SLICE_INIT("daemon"), LOG_DAEMON }, { SLICE_INIT("kern"), LOG_KERN },
-	{ SLICE_INIT("lpr"), LOG_LPR },	      { SLICE_INIT("mail"), LOG_MAIL },
-	{ SLICE_INIT("news"), LOG_NEWS },     { SLICE_INIT("security"), LOG_AUTH },
-	{ SLICE_INIT("syslog"), LOG_SYSLOG }, { SLICE_INIT("user"), LOG_USER },
-	{ SLICE_INIT("uucp"), LOG_UUCP },     { SLICE_INIT("local0"), LOG_LOCAL0 },
-	{ SLICE_INIT("local1"), LOG_LOCAL1 }, { SLICE_INIT("local2"), LOG_LOCAL2 },
-	{ SLICE_INIT("local3"), LOG_LOCAL3 }, { SLICE_INIT("local4"), LOG_LOCAL4 },
-	{ SLICE_INIT("local5"), LOG_LOCAL5 }, { SLICE_INIT("local6"), LOG_LOCAL6 },
-	{ SLICE_INIT("local7"), LOG_LOCAL7 },
-};
-
-/* Written by log_open() only; syslog(3) keeps the pointer to ident. */
+/* Guards ident and current: log_open() writes them, every line reads them. syslog(3) keeps a
+ * pointer to ident. */
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static char ident[IDENT_BYTES] = "hsmdkim";
 static struct log_options current = {
 	.max = LOG_LEVEL_INFO,
@@ -69,6 +56,7 @@ const struct log_sink log_sink_stderr = { .write = stderr_write };
 
 void log_open(const struct log_options *options)
 {
+	(void)pthread_rwlock_wrlock(&lock);
 	current = *options;
 	(void)snprintf(ident, sizeof(ident), "%s",
 		       options->ident != NULL ? options->ident : "hsmdkim");
@@ -79,11 +67,17 @@ void log_open(const struct log_options *options)
 		if (sink != NULL && sink->open != NULL)
 			sink->open(sink->ctx, ident, current.facility);
 	}
+	(void)pthread_rwlock_unlock(&lock);
 }
 
 bool log_wants(enum log_level level)
 {
-	return level <= current.max;
+	bool wants;
+
+	(void)pthread_rwlock_rdlock(&lock);
+	wants = level <= current.max;
+	(void)pthread_rwlock_unlock(&lock);
+	return wants;
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -101,22 +95,13 @@ void log_line(enum log_level level, const char *fmt, ...)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
 	}
+	(void)pthread_rwlock_rdlock(&lock);
 	for (size_t i = 0; i < LOG_SINKS_MAX; i++) {
 		const struct log_sink *sink = current.sinks[i];
 
 		if (sink != NULL)
 			sink->write(sink->ctx, level, line);
 	}
+	(void)pthread_rwlock_unlock(&lock);
 	errno = saved_errno;
-}
-
-bool log_facility_find(struct slice name, int *ret_facility)
-{
-	for (size_t i = 0; i < ARRAY_LEN(facilities); i++) {
-		if (!slice_ieq(facilities[i].name, name))
-			continue;
-		*ret_facility = facilities[i].facility;
-		return true;
-	}
-	return false;
 }

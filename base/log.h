@@ -40,7 +40,7 @@ extern const struct log_sink log_sink_stderr;
 
 struct log_options {
 	const char *ident;  /**< SyslogName; copied, cut at 63 bytes; NULL: "hsmdkim" */
-	int facility;	    /**< from log_facility_find() */
+	int facility;	    /**< syslog(3)'s LOG_MAIL, ... */
 	enum log_level max; /**< lines above this level are dropped */
 	const struct log_sink *sinks[LOG_SINKS_MAX]; /**< NULL: none; the sinks outlive the log */
 };
@@ -54,8 +54,5 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /** True when a line of this level would be written: to save the work of making it. */
 bool log_wants(enum log_level level);
-
-/** SyslogFacility: "mail", "local0", ... without case. @return false: unknown */
-NODISCARD bool log_facility_find(struct slice name, int *ret_facility);
 
 #endif

@@ -92,19 +92,6 @@ static void a_long_line_is_cut(void **state)
 	assert_int_equal(strlen(seen.ident), 63);
 }
 
-static void facilities_have_no_case_and_unknown_ones_are_refused(void **state)
-{
-	int facility = -1;
-
-	(void)state;
-	assert_true(log_facility_find(SLICE_LIT("Local7"), &facility));
-	assert_int_equal(facility, LOG_LOCAL7);
-	assert_true(log_facility_find(SLICE_LIT("mail"), &facility));
-	assert_int_equal(facility, LOG_MAIL);
-	assert_false(log_facility_find(SLICE_LIT("nosuch"), &facility));
-	assert_int_equal(facility, LOG_MAIL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -112,7 +99,6 @@ int main(void)
 		cmocka_unit_test(lines_above_the_level_are_dropped),
 		cmocka_unit_test(a_forged_line_end_cannot_start_a_line),
 		cmocka_unit_test(a_long_line_is_cut),
-		cmocka_unit_test(facilities_have_no_case_and_unknown_ones_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

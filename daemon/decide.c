@@ -1,0 +1,432 @@
+/* Who is signed: see decide.h. Step "end of headers" of a message's path. */
+#include "daemon/decide.h"
+
+#include "base/text.h"
+#include "config/settings.h"
+#include "dkim/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Foreign text in a note is cut at this many bytes. */
+#define SHOWN_BYTES 256u
+#define NOTE_BYTES 700u
+
+struct work {
+	const struct decide_rules *rules;
+	const struct decide_input *in;
+	struct arena *arena;
+	struct decision *d;
+	const struct sockaddr *addr;
+	struct sockaddr_in loopback; /**< addr of mail that came without one */
+	char addr_text[INET6_ADDRSTRLEN];
+};
+
+static void note(struct work *w, enum log_level level, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static void note(struct work *w, enum log_level level, const char *fmt, ...)
+{
+	char text[NOTE_BYTES];
+	struct slice copy;
+	va_list args;
+
+	if (w->d->notes_count == DECIDE_NOTES_MAX)
+		return;
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (arena_dup(w->arena, slice_str(text), &copy) != ERR_OK)
+		return; /* a reason is lost, the decision is not */
+	w->d->notes[w->d->notes_count++] = (struct decide_note){ level, copy.ptr };
+}
+
+static void take_addr(struct work *w)
+{
+	const struct sockaddr *addr = w->in->addr;
+	const void *bytes;
+
+	if (addr != NULL && addr->sa_family == AF_INET6) {
+		bytes = &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr;
+	} else if (addr != NULL && addr->sa_family == AF_INET) {
+		bytes = &((const struct sockaddr_in *)(const void *)addr)->sin_addr;
+	} else {
+		w->loopback.sin_family = AF_INET;
+		w->loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		addr = (const struct sockaddr *)&w->loopback;
+		bytes = &w->loopback.sin_addr;
+	}
+	w->addr = addr;
+	if (inet_ntop(addr->sa_family, bytes, w->addr_text, sizeof(w->addr_text)) == NULL)
+		w->addr_text[0] = '\0';
+}
+
+static struct slice macro(const struct work *w, const char *name)
+{
+	return slice_str(w->in->macro != NULL ? w->in->macro(w->in->macro_ctx, name) : NULL);
+}
+
+/* @return ERR_OK and whether the set holds the key; other errors are the table's */
+static enum err holds(const struct dataset *set, struct slice key, bool *ret_holds)
+{
+	struct slice value;
+	enum err err = set != NULL ? dataset_find(set, key, &value) : ERR_NOT_FOUND;
+
+	if (err != ERR_OK && err != ERR_NOT_FOUND)
+		return err;
+	*ret_holds = err == ERR_OK;
+	return ERR_OK;
+}
+
+/* --- where it comes from ------------------------------------------------------------------------
+ */
+
+static bool value_is_one_of(struct slice value, struct slice list)
+{
+	struct slice one;
+
+	while (slice_next(&list, '|', &one)) {
+		if (slice_eq(value, one))
+			return true;
+	}
+	return false;
+}
+
+struct macro_search {
+	const struct work *w;
+	bool found;
+};
+
+/* A row of MacroList: the macro must be there and, if values are given, have one of them. */
+static bool macro_row(void *ctx, struct slice key, struct slice value, const char *origin)
+{
+	struct macro_search *search = ctx;
+	char name[128];
+	struct slice got;
+
+	(void)origin;
+	/* The MTA's name of a macro of several letters has braces; the list may leave them out. */
+	if (key.len + 3 > sizeof(name))
+		return true;
+	if (key.len > 1 && key.ptr[0] != '{')
+		(void)snprintf(name, sizeof(name), "{%.*s}", SLICE_FMT(key));
+	else
+		(void)snprintf(name, sizeof(name), "%.*s", SLICE_FMT(key));
+	got = macro(search->w, name);
+	search->found = !slice_empty(got) && (slice_empty(value) || value_is_one_of(got, value));
+	return !search->found;
+}
+
+static enum err from_mta(struct work *w, bool *ret_ours)
+{
+	struct slice name = macro(w, "{daemon_name}");
+	char host[SHOWN_BYTES];
+	char shown[SHOWN_BYTES];
+	enum err err = holds(w->rules->mta, name, ret_ours);
+
+	if (err == ERR_OK && !*ret_ours && w->rules->log_why)
+		note(w, LOG_LEVEL_INFO, "no MTA name match (host=%s, MTA=%s)",
+		     text_sanitize(w->in->host, host, sizeof(host)),
+		     text_sanitize(name, shown, sizeof(shown)));
+	return err;
+}
+
+static enum err from_macro(struct work *w, bool *ret_ours)
+{
+	struct macro_search search = { .w = w };
+	enum err err = dataset_each(w->rules->macro_list, macro_row, &search);
+
+	*ret_ours = search.found;
+	if (err == ERR_OK && !search.found && w->rules->log_why)
+		note(w, LOG_LEVEL_INFO, "no macros match");
+	return err;
+}
+
+static bool from_internal(struct work *w)
+{
+	char host[SHOWN_BYTES];
+	struct slice rule = { NULL, 0 };
+
+	if (w->rules->internal_hosts != NULL &&
+	    hostlist_match(w->rules->internal_hosts, w->in->host, w->addr, &rule))
+		return true;
+	if (w->rules->log_why)
+		note(w, LOG_LEVEL_INFO, "%s [%s] not internal%s%.*s",
+		     text_sanitize(w->in->host, host, sizeof(host)), w->addr_text,
+		     slice_empty(rule) ? "" : ": excluded by ", SLICE_FMT(rule));
+	return false;
+}
+
+/* Does it come from ours? OpenDKIM's order; the first yes ends the search. */
+static enum err from_ours(struct work *w, bool *ret_ours)
+{
+	enum err err = ERR_OK;
+
+	*ret_ours = false;
+	if (w->rules->mta != NULL)
+		err = from_mta(w, ret_ours);
+	if (err == ERR_OK && !*ret_ours && w->rules->macro_list != NULL)
+		err = from_macro(w, ret_ours);
+	if (err != ERR_OK || *ret_ours)
+		return err;
+	*ret_ours = from_internal(w) || !slice_empty(macro(w, "{auth_type}"));
+	if (!*ret_ours && w->rules->log_why)
+		note(w, LOG_LEVEL_INFO, "not authenticated");
+	return ERR_OK;
+}
+
+/* --- whose domain it is -------------------------------------------------------------------------
+ */
+
+static enum err single_key(struct work *w, struct slice key_domain, bool parent)
+{
+	struct slice identity = { "", 0 };
+	char *text;
+
+	if (parent) {
+		text = arena_alloc(w->arena, key_domain.len + 1);
+		if (text == NULL)
+			return ERR_NOMEM;
+		text[0] = '@';
+		memcpy(text + 1, key_domain.ptr, key_domain.len);
+		identity = slice_of(text, key_domain.len + 1);
+	}
+	w->d->keys[0] = (struct signtable_match){ .key_name = { "", 0 }, .identity = identity };
+	w->d->keys_count = 1;
+	w->d->key_domain = key_domain;
+	return ERR_OK;
+}
+
+/* Domain and SubDomains: the one key for the domain, for a parent of it, or for "*". */
+static enum err find_single(struct work *w, struct slice domain)
+{
+	struct slice parent = domain;
+	bool found = false;
+	enum err err = holds(w->rules->domain, domain, &found);
+
+	while (err == ERR_OK && !found && w->rules->sub_domains) {
+		size_t dot = slice_find(parent, '.');
+
+		if (dot == parent.len)
+			break;
+		parent = slice_sub(parent, dot + 1, parent.len);
+		err = holds(w->rules->domain, parent, &found);
+	}
+	if (err == ERR_OK && found)
+		return single_key(w, parent, parent.len != domain.len);
+	if (err == ERR_OK)
+		err = holds(w->rules->domain, SLICE_LIT("*"), &found);
+	return err == ERR_OK && found ? single_key(w, domain, false) : err;
+}
+
+static enum err find_keys(struct work *w, const struct dkim_address *author)
+{
+	w->d->keys_count = 0;
+	if (w->rules->signing_table == NULL)
+		return w->rules->domain != NULL ? find_single(w, author->domain) : ERR_OK;
+	w->d->key_domain = author->domain;
+	return signtable_find(w->rules->signing_table, author->local, author->domain,
+			      w->rules->multiple_signatures, w->arena, w->d->keys,
+			      LIMIT_SIGN_REQUESTS, &w->d->keys_count);
+}
+
+static void note_not_listed(struct work *w)
+{
+	char local[SHOWN_BYTES];
+	char domain[SHOWN_BYTES];
+
+	if (!w->rules->log_why)
+		return;
+	(void)text_sanitize(w->d->author_local, local, sizeof(local));
+	(void)text_sanitize(w->d->author_domain, domain, sizeof(domain));
+	if (w->rules->signing_table != NULL)
+		note(w, LOG_LEVEL_INFO, "no signing table match for '%s@%s'", local, domain);
+	else
+		note(w, LOG_LEVEL_INFO, "no signing %s match for '%s'",
+		     w->rules->sub_domains ? "subdomain" : "domain", domain);
+}
+
+/* --- the author ---------------------------------------------------------------------------------
+ */
+
+/* The field that names the author: the first of SenderHeaders that is there. */
+static struct slice sender_header(const struct work *w)
+{
+	for (size_t i = 0; i < w->rules->sender_headers_count; i++) {
+		if (hdrstore_count_name(w->in->headers, w->rules->sender_headers[i]) > 0)
+			return w->rules->sender_headers[i];
+	}
+	return (struct slice){ NULL, 0 };
+}
+
+struct author {
+	struct slice header;
+	struct dkim_address first;
+	bool several; /**< more than one mailbox or field claims to be the author */
+};
+
+/* @return ERR_NO_SENDER with a note when there is none that can be read */
+static enum err find_author(struct work *w, struct author *author)
+{
+	const struct hdr *field;
+	char shown[SHOWN_BYTES];
+	size_t count = 0;
+	enum err err;
+
+	author->header = sender_header(w);
+	if (author->header.ptr == NULL) {
+		note(w, LOG_LEVEL_INFO, "can't determine message sender; accepting");
+		return ERR_NO_SENDER;
+	}
+	field = hdrstore_from_top(w->in->headers, author->header, 0);
+	err = dkim_address_parse(w->arena, field->value, &author->first, &count);
+	if (err == ERR_NOMEM)
+		return err;
+	if (err != ERR_OK || count == 0) {
+		note(w, LOG_LEVEL_INFO, "can't parse %.*s: header value '%s'",
+		     SLICE_FMT(author->header),
+		     text_sanitize(slice_trim(field->value), shown, sizeof(shown)));
+		return ERR_NO_SENDER;
+	}
+	author->several = count > 1 || hdrstore_count_name(w->in->headers, author->header) > 1 ||
+			  hdrstore_count_name(w->in->headers, SLICE_LIT("From")) > 1;
+	w->d->author_local = author->first.local;
+	w->d->author_domain = author->first.domain;
+	return ERR_OK;
+}
+
+/* Whether any field with this name names an author of a domain of ours. */
+static enum err any_field_listed(struct work *w, struct slice name, bool *ret_listed)
+{
+	size_t fields = hdrstore_count_name(w->in->headers, name);
+
+	for (size_t i = 0; i < fields && !*ret_listed; i++) {
+		struct dkim_address address;
+		size_t count = 0;
+		enum err err = dkim_address_parse(w->arena,
+						  hdrstore_from_top(w->in->headers, name, i)->value,
+						  &address, &count);
+
+		if (err == ERR_OK && count > 0)
+			err = find_keys(w, &address);
+		else if (err == ERR_SYNTAX)
+			continue;
+		if (err != ERR_OK)
+			return err;
+		*ret_listed = w->d->keys_count > 0;
+	}
+	return ERR_OK;
+}
+
+/* --- the decision -------------------------------------------------------------------------------
+ */
+
+static void not_signed(struct work *w)
+{
+	w->d->keys_count = 0;
+	w->d->kind = (w->rules->mode & MODE_VERIFY) != 0 ? DECIDE_VERIFY : DECIDE_PASS;
+}
+
+static enum err several_authors(struct work *w, const struct author *author)
+{
+	bool listed = false;
+	enum err err = any_field_listed(w, author->header, &listed);
+
+	if (err == ERR_OK && !listed && !slice_ieq(author->header, SLICE_LIT("From")))
+		err = any_field_listed(w, SLICE_LIT("From"), &listed);
+	not_signed(w);
+	if (err != ERR_OK || !listed)
+		return err;
+	w->d->kind = DECIDE_FAIL;
+	w->d->error = ERR_NO_SENDER;
+	return ERR_OK;
+}
+
+static void note_external(struct work *w)
+{
+	char host[SHOWN_BYTES];
+	char domain[SHOWN_BYTES];
+
+	if (w->rules->external_ignore_list != NULL &&
+	    hostlist_match(w->rules->external_ignore_list, w->in->host, w->addr, NULL))
+		return;
+	note(w, LOG_LEVEL_NOTICE, "external host %s attempted to send as %s",
+	     text_sanitize(w->in->host, host, sizeof(host)),
+	     text_sanitize(w->d->author_domain, domain, sizeof(domain)));
+}
+
+/* A recipient whose mail must not be signed makes the message pass. */
+static enum err check_recipients(struct work *w, bool *ret_skip)
+{
+	char shown[SHOWN_BYTES];
+
+	*ret_skip = false;
+	for (size_t i = 0; i < w->in->recipients_count && !*ret_skip; i++) {
+		enum err err = holds(w->rules->dont_sign_mail_to, w->in->recipients[i], ret_skip);
+
+		if (err != ERR_OK)
+			return err;
+		if (*ret_skip)
+			note(w, LOG_LEVEL_INFO, "skipping signing of mail to '%s'",
+			     text_sanitize(w->in->recipients[i], shown, sizeof(shown)));
+	}
+	return ERR_OK;
+}
+
+static enum err decide_known(struct work *w, const struct author *author)
+{
+	bool ours = false;
+	bool skip = false;
+	enum err err = from_ours(w, &ours);
+
+	if (err != ERR_OK)
+		return err;
+	if (author->several && ours)
+		return several_authors(w, author);
+	err = find_keys(w, &author->first);
+	if (err != ERR_OK)
+		return err;
+	if (w->d->keys_count == 0) {
+		note_not_listed(w);
+		not_signed(w);
+		return ERR_OK;
+	}
+	if (!ours) {
+		note_external(w);
+		not_signed(w);
+		return ERR_OK;
+	}
+	err = check_recipients(w, &skip);
+	w->d->kind = skip ? DECIDE_PASS : DECIDE_SIGN;
+	return err;
+}
+
+enum err decide(const struct decide_rules *rules, const struct decide_input *input,
+		struct arena *arena, struct decision *ret_decision)
+{
+	struct work w = { .rules = rules, .in = input, .arena = arena, .d = ret_decision };
+	struct author author = { .several = false };
+	bool exempt = false;
+	enum err err;
+
+	ret_decision->kind = DECIDE_PASS;
+	ret_decision->error = ERR_OK;
+	ret_decision->keys_count = ret_decision->notes_count = 0;
+	ret_decision->author_local = ret_decision->author_domain = (struct slice){ "", 0 };
+	ret_decision->key_domain = ret_decision->author_domain;
+	take_addr(&w);
+	err = find_author(&w, &author);
+	if (err == ERR_OK)
+		err = holds(rules->exempt_domains, author.first.domain, &exempt);
+	if (err != ERR_OK && err != ERR_NO_SENDER)
+		return err;
+	if (exempt)
+		return ERR_OK;
+	if (err == ERR_NO_SENDER || (rules->mode & MODE_SIGN) == 0) {
+		not_signed(&w);
+		return ERR_OK;
+	}
+	return decide_known(&w, &author);
+}

@@ -1,0 +1,65 @@
+/*
+ * One message in the milter process, from MAIL FROM to the answer at its end: header store,
+ * decision, body hash, signatures. It collects and never answers on its own; the session asks
+ * message_answer() as soon as the protocol lets it.
+ */
+#ifndef DAEMON_MESSAGE_H
+#define DAEMON_MESSAGE_H
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "daemon/mta.h"
+#include "daemon/snapshot.h"
+#include "signer/client.h"
+
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+/** What all sessions of the milter process share. */
+struct milter_env {
+	struct snapshot_slot *slot;
+	struct sigclient *signer;
+	const struct clock_ops *clock;
+	atomic_uint in_flight; /**< messages between MAIL FROM and their end */
+	atomic_bool draining;  /**< the process is about to stop: messages that begin now are not
+				  counted */
+};
+
+/** What a message knows of its connection; lives as long as the connection. */
+struct message_peer {
+	struct slice host;
+	const struct sockaddr *addr; /**< NULL: the MTA sent none */
+	bool leading_space;	     /**< SMFIP_HDR_LEADSPC was negotiated */
+};
+
+struct message;
+
+/**
+ * Begin a message: pin the snapshot in force.
+ * @param arena  empty; the message lives there, with all it holds
+ * @return ERR_NOMEM; ERR_CONFIG: no snapshot is in force
+ */
+NODISCARD enum err message_begin(struct milter_env *env, struct arena *arena,
+				 const struct message_peer *peer, struct message **ret_message);
+/** Release what is not in the arena; unfinished requests are given up. *m may be NULL. */
+void message_done(struct message **m);
+
+/** @param address with or without angle brackets */
+void message_recipient(struct message *m, struct slice address);
+void message_header(struct message *m, struct slice name, struct slice value);
+/** Decide, and ask for the keys. */
+void message_end_headers(struct message *m, const struct mta *mta);
+void message_body(struct message *m, const char *data, size_t len);
+
+/** True when more of the body changes nothing. */
+bool message_body_satisfied(const struct message *m);
+/** True when the answer is known before the end: nothing to do, or an error. */
+bool message_settled(const struct message *m);
+
+/** The end: make the signatures, put them in. Blocks for up to TokenTimeout. */
+void message_end(struct message *m, const struct mta *mta);
+
+/** Log what happened, set the SMTP reply. Call it once, as the last. */
+enum answer message_answer(struct message *m, const struct mta *mta);
+
+#endif

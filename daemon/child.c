@@ -1,0 +1,185 @@
+/* Starting a child: see child.h. */
+#define _GNU_SOURCE /* setresuid, initgroups, close_range */
+#include "daemon/child.h"
+
+#include "base/slice.h"
+#include "config/handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static bool numeric(const char *text, unsigned long long *ret_id)
+{
+	return slice_u64(slice_str(text), ret_id) && *ret_id < UINT_MAX;
+}
+
+static bool find_group(const char *name, gid_t *ret_gid)
+{
+	const struct group *group = getgrnam(name);
+	unsigned long long id;
+
+	if (group != NULL)
+		*ret_gid = group->gr_gid;
+	else if (numeric(name, &id))
+		*ret_gid = (gid_t)id;
+	else
+		return false;
+	return true;
+}
+
+static bool find_passwd(const char *name, struct child_user *user)
+{
+	unsigned long long id = 0;
+	const struct passwd *pw = getpwnam(name);
+
+	if (pw == NULL && numeric(name, &id))
+		pw = getpwuid((uid_t)id);
+	if (pw == NULL && !numeric(name, &id))
+		return false;
+	user->uid = pw != NULL ? pw->pw_uid : (uid_t)id;
+	user->gid = pw != NULL ? pw->pw_gid : (gid_t)id;
+	if (pw != NULL)
+		(void)snprintf(user->name, sizeof(user->name), "%s", pw->pw_name);
+	return true;
+}
+
+enum err child_user_find(const char *setting, const char *spec, struct child_user *ret_user,
+			 struct err_detail *detail)
+{
+	struct child_user user = { .set = true };
+	char text[256];
+	char *colon;
+
+	if ((size_t)snprintf(text, sizeof(text), "%s", spec) >= sizeof(text)) {
+		err_detail_set(detail, "%s: the name is too long", setting);
+		return ERR_CONFIG;
+	}
+	colon = strchr(text, ':');
+	if (colon != NULL)
+		*colon++ = '\0';
+	if (!find_passwd(text, &user)) {
+		err_detail_set(detail, "%s: no user \"%s\"; make it or write another", setting,
+			       text);
+		return ERR_CONFIG;
+	}
+	if (colon != NULL && !find_group(colon, &user.gid)) {
+		err_detail_set(detail, "%s: no group \"%s\"; make it or write another", setting,
+			       colon);
+		return ERR_CONFIG;
+	}
+	*ret_user = user;
+	return ERR_OK;
+}
+
+enum err child_program_path(const char *name, char *out, size_t out_size)
+{
+	ssize_t len;
+	char *slash;
+
+	if (name == NULL) { /* also when the file was replaced meanwhile */
+		(void)snprintf(out, out_size, "/proc/self/exe");
+		return ERR_OK;
+	}
+	len = readlink("/proc/self/exe", out, out_size - 1);
+	if (len < 0)
+		return ERR_IO;
+	out[len] = '\0';
+	slash = strrchr(out, '/');
+	if (slash == NULL || (size_t)(slash + 1 - out) + strlen(name) >= out_size)
+		return ERR_LIMIT;
+	(void)strcpy(slash + 1, name);
+	return ERR_OK;
+}
+
+/* --- between fork and exec: a single thread, a copy of the supervisor
+ * ----------------------------- */
+
+__attribute__((noreturn)) static void child_fail(const char *what)
+{
+	const char *why = strerror(errno);
+
+	(void)dprintf(STDERR_FILENO, "hsmdkim: cannot start a process: %s: %s\n", what, why);
+	_exit(EX_UNAVAILABLE);
+}
+
+static void become(const struct child_user *user)
+{
+	if (!user->set || geteuid() != 0)
+		return;
+	if (user->name[0] != '\0' ? initgroups(user->name, user->gid) != 0
+				  : setgroups(0, NULL) != 0)
+		child_fail("supplementary groups");
+	if (setresgid(user->gid, user->gid, user->gid) != 0)
+		child_fail("group");
+	if (setresuid(user->uid, user->uid, user->uid) != 0)
+		child_fail("user");
+}
+
+static void silence(void)
+{
+	int null = open("/dev/null", O_WRONLY);
+
+	if (null >= 0)
+		(void)dup2(null, STDERR_FILENO);
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	(void)signal(SIGPIPE, SIG_DFL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+__attribute__((noreturn)) static void run(const struct child_program *program, int sock,
+					  pid_t supervisor)
+{
+	/* A process group of its own: a terminal's ^C is for the supervisor, which then stops us.
+	 */
+	(void)setpgid(0, 0);
+	if (program->quiet)
+		silence();
+	/* dup2() to itself would leave close-on-exec set. */
+	if (sock != HANDOVER_FD ? dup2(sock, HANDOVER_FD) < 0 : fcntl(sock, F_SETFD, 0) != 0)
+		child_fail("control socket");
+	if (close_range(HANDOVER_FD + 1, UINT_MAX, 0) != 0)
+		child_fail("closing descriptors");
+	become(program->user);
+	/* Both are cleared when the user changes, so after it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		child_fail("prctl");
+	if (getppid() != supervisor)
+		_exit(EX_UNAVAILABLE);
+	(void)unsetenv("NOTIFY_SOCKET");
+	if (!program->keep_credentials)
+		(void)unsetenv("CREDENTIALS_DIRECTORY");
+	reset_signals();
+	(void)execv(program->path, program->argv);
+	child_fail(program->path);
+}
+
+enum err child_spawn(const struct child_program *program, int sock, pid_t *ret_pid,
+		     struct err_detail *detail)
+{
+	pid_t supervisor = getpid();
+	pid_t pid = fork();
+
+	if (pid < 0) {
+		err_detail_set(detail, "cannot start %s: %s", program->path, strerror(errno));
+		return ERR_IO;
+	}
+	if (pid == 0)
+		run(program, sock, supervisor);
+	*ret_pid = pid;
+	return ERR_OK;
+}

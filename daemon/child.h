@@ -1,0 +1,41 @@
+/* Starting a child: fork, drop privileges, exec; the control socket is its descriptor 3. */
+#ifndef DAEMON_CHILD_H
+#define DAEMON_CHILD_H
+
+#include "base/err.h"
+
+#include <sys/types.h>
+
+/** A user to become. */
+struct child_user {
+	bool set;
+	uid_t uid;
+	gid_t gid;
+	char name[65]; /**< for initgroups(); empty: no supplementary groups */
+};
+
+/** "user", "user:group", "uid", "uid:gid". @return ERR_CONFIG with a detail */
+NODISCARD enum err child_user_find(const char *setting, const char *spec,
+				   struct child_user *ret_user, struct err_detail *detail);
+
+struct child_program {
+	const char *path;
+	char *const *argv;	       /**< NULL-terminated */
+	const struct child_user *user; /**< used only when we are root */
+	bool quiet;		       /**< standard error is /dev/null: it has no terminal */
+	bool keep_credentials;	       /**< leave $CREDENTIALS_DIRECTORY in its environment */
+};
+
+/**
+ * The child gets sock as descriptor 3, 0 to 2 as they are, nothing else; it dies when we die.
+ * @return ERR_IO with a detail. When exec fails the child exits with EX_UNAVAILABLE and says why on
+ * standard error.
+ */
+NODISCARD enum err child_spawn(const struct child_program *program, int sock, pid_t *ret_pid,
+			       struct err_detail *detail);
+
+/** The path of a program that lies beside the running one, and of that one itself (name NULL).
+ * @return ERR_IO, ERR_LIMIT */
+NODISCARD enum err child_program_path(const char *name, char *out, size_t out_size);
+
+#endif

@@ -1,0 +1,128 @@
+/* Generations of the configuration: see generation.h. */
+#include "daemon/generation.h"
+
+#include "config/handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+enum err generation_settings(const struct generation_source *source, struct settings **ret_settings,
+			     struct settings_warnings *warnings, struct err_detail *detail)
+{
+	AUTO(settings_free) struct settings *s = settings_new();
+	enum err err = ERR_OK;
+
+	if (s == NULL)
+		return ERR_NOMEM;
+	if (source->path != NULL)
+		err = settings_load_file(s, source->path, &settings_reader_files, warnings, detail);
+	for (size_t i = 0; err == ERR_OK && i < source->overrides_count; i++) {
+		const struct generation_override *o = &source->overrides[i];
+
+		err = settings_set(s, slice_str(o->name), slice_str(o->value), warnings, detail);
+		if (err != ERR_OK)
+			err_detail_prefix(detail, "command line: ");
+	}
+	if (err == ERR_OK)
+		err = settings_finish(s, warnings, detail);
+	if (err != ERR_OK)
+		return err;
+	*ret_settings = s;
+	s = NULL;
+	return ERR_OK;
+}
+
+struct reading {
+	struct generation *g;
+	enum err err;
+	struct err_detail *detail;
+};
+
+/* The same memfd in the other set, under the same name. */
+static enum err share(struct files *from, struct files *to, const char *path)
+{
+	for (size_t i = 0; i < files_count(to); i++) {
+		if (strcmp(files_path(to, i), path) == 0)
+			return ERR_OK;
+	}
+	for (size_t i = 0; i < files_count(from); i++) {
+		int copy;
+
+		if (strcmp(files_path(from, i), path) != 0)
+			continue;
+		copy = fcntl(files_fd(from, i), F_DUPFD_CLOEXEC, 0);
+		return copy < 0 ? ERR_IO : files_put(to, path, copy);
+	}
+	return ERR_INTERNAL;
+}
+
+static void read_one(void *ctx, const char *name, const char *path, unsigned use)
+{
+	struct reading *r = ctx;
+	bool milter = (use & DATASET_USE_MILTER) != 0;
+
+	if (r->err != ERR_OK)
+		return;
+	/* The signer gets the SigningTable, too: it checks that every key name in it exists. */
+	r->err = files_read(r->g->signer, path, r->detail);
+	if (r->err == ERR_OK && milter) {
+		r->err = share(r->g->signer, r->g->milter, path);
+		if (r->err != ERR_OK)
+			err_detail_set(r->detail, "%s: %s", path, strerror(errno));
+	}
+	if (r->err != ERR_OK)
+		err_detail_prefix(r->detail, "%s: ", name);
+}
+
+void generation_free(struct generation **generation)
+{
+	if (*generation == NULL)
+		return;
+	settings_free(&(*generation)->settings);
+	files_free(&(*generation)->milter);
+	files_free(&(*generation)->signer);
+	free(*generation);
+	*generation = NULL;
+}
+
+enum err generation_read(const struct generation_source *source, uint32_t number,
+			 struct generation **ret_generation, struct settings_warnings *warnings,
+			 struct err_detail *detail)
+{
+	AUTO(generation_free) struct generation *g = calloc(1, sizeof(*g));
+	struct reading reading = { .g = g, .detail = detail };
+	enum err err;
+
+	if (g == NULL)
+		return ERR_NOMEM;
+	g->number = number;
+	g->milter = files_new_closed();
+	g->signer = files_new_closed();
+	if (g->milter == NULL || g->signer == NULL)
+		return ERR_NOMEM;
+	err = generation_settings(source, &g->settings, warnings, detail);
+	if (err != ERR_OK)
+		return err;
+	settings_each_file(g->settings, read_one, &reading);
+	if (reading.err != ERR_OK)
+		return reading.err;
+	*ret_generation = g;
+	g = NULL;
+	return ERR_OK;
+}
+
+enum err generation_send_signer(const struct generation *g, int sock)
+{
+	return handover_send_load(sock, g->number, g->settings, g->signer);
+}
+
+enum err generation_send_milter(const struct generation *g, int sock)
+{
+	/* A shallow copy: a KeyTable may hold keys, so it stays out of the process that reads mail.
+	 */
+	struct settings part = *g->settings;
+
+	part.key_table = part.key_file = part.token_table = part.pkcs11_pin_source = NULL;
+	return handover_send_load(sock, g->number, &part, g->milter);
+}

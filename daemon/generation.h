@@ -1,0 +1,53 @@
+/*
+ * One generation of the configuration in the supervisor: the settings and every file they name,
+ * read once. The children get it by config/handover.h, again after each crash.
+ */
+#ifndef DAEMON_GENERATION_H
+#define DAEMON_GENERATION_H
+
+#include "config/files.h"
+#include "config/settings.h"
+
+#include <stdint.h>
+
+/** A setting given on the command line: it beats the file, on reload, too. */
+struct generation_override {
+	const char *name;
+	const char *value;
+};
+
+#define GENERATION_OVERRIDES_MAX 32u
+
+struct generation_source {
+	const char *path; /**< configuration file; NULL: command line only */
+	struct generation_override overrides[GENERATION_OVERRIDES_MAX];
+	size_t overrides_count;
+};
+
+struct generation {
+	uint32_t number;
+	struct settings *settings;
+	struct files *milter; /**< what each process needs, no more */
+	struct files *signer;
+};
+
+/**
+ * Settings only: file, command line, cross checks.
+ * @return as settings_load_file() and settings_finish()
+ */
+NODISCARD enum err generation_settings(const struct generation_source *source,
+				       struct settings **ret_settings,
+				       struct settings_warnings *warnings,
+				       struct err_detail *detail);
+
+/** Settings and the bytes of every file they name. */
+NODISCARD enum err generation_read(const struct generation_source *source, uint32_t number,
+				   struct generation **ret_generation,
+				   struct settings_warnings *warnings, struct err_detail *detail);
+void generation_free(struct generation **generation);
+
+/** Hand it to a child. The milter's settings leave out where keys and PINs are. */
+NODISCARD enum err generation_send_signer(const struct generation *g, int sock);
+NODISCARD enum err generation_send_milter(const struct generation *g, int sock);
+
+#endif

@@ -1,0 +1,14 @@
+/* The log as the settings want it. */
+#ifndef DAEMON_LOGSETUP_H
+#define DAEMON_LOGSETUP_H
+
+#include "config/settings.h"
+
+/** Syslog, SyslogName, SyslogFacility, MilterDebug; standard error always, it is /dev/null in the
+ * background. */
+void logsetup_apply(const struct settings *s);
+
+/** Log and release the warnings that reading a configuration gave. */
+void logsetup_warnings(struct settings_warnings *warnings);
+
+#endif

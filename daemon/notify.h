@@ -1,0 +1,25 @@
+/* The service manager's side: sd_notify(3) without its library, and the PID file. */
+#ifndef DAEMON_NOTIFY_H
+#define DAEMON_NOTIFY_H
+
+#include "base/err.h"
+
+/** Send state lines ("READY=1") to $NOTIFY_SOCKET; does nothing without one. Best effort. */
+void notify_state(const char *state);
+
+/** READY, RELOADING (with the time that systemd asks for), STOPPING. */
+void notify_ready(void);
+void notify_reloading(void);
+void notify_stopping(void);
+
+/**
+ * Write our process id, by a new file that takes the old one's place, so that a link there is never
+ * followed.
+ * @param umask -1: the process's own
+ * @return ERR_IO, ERR_LIMIT with a detail
+ */
+NODISCARD enum err pidfile_write(const char *path, int umask, struct err_detail *detail);
+/** Remove it when it still holds our process id. */
+void pidfile_remove(const char *path);
+
+#endif

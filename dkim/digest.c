@@ -2,25 +2,27 @@
  */
 #include "dkim/digest.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 
 static const char *const names[] = {
 	[DKIM_HASH_SHA256] = "SHA2-256",
 	[DKIM_HASH_SHA1] = "SHA1",
 };
-static EVP_MD *methods[ARRAY_LEN(names)];
-static pthread_once_t methods_once = PTHREAD_ONCE_INIT;
+static _Atomic(EVP_MD *) methods[ARRAY_LEN(names)];
 
-static void fetch_methods(void)
-{
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		methods[i] = EVP_MD_fetch(NULL, names[i], NULL);
-}
-
+/* Not pthread_once(): a fetch that failed for want of memory must be tried again. */
 const EVP_MD *dkim_digest_md(enum dkim_hash hash)
 {
-	(void)pthread_once(&methods_once, fetch_methods);
-	return methods[hash];
+	EVP_MD *md = atomic_load_explicit(&methods[hash], memory_order_acquire);
+	EVP_MD *expected = NULL;
+
+	if (md != NULL)
+		return md;
+	md = EVP_MD_fetch(NULL, names[hash], NULL);
+	if (md == NULL || atomic_compare_exchange_strong(&methods[hash], &expected, md))
+		return md;
+	EVP_MD_free(md); /* another thread was first */
+	return expected;
 }
 
 enum err dkim_digest(enum dkim_hash hash, struct slice data, uint8_t *ret_digest, size_t *ret_len)

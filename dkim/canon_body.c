@@ -4,9 +4,13 @@
  * and an end of CRLFs and blanks whose fate the next chunk decides.
  */
 #include "dkim/canon.h"
-#include "dkim/canon_scan.h"
+#include "dkim/canon_kernel.h"
 
 #define CRLF_BLOCK 32u
+/* Unchanged runs of this length go out as they are; where changes are closer together, a block is
+ * rewritten. */
+#define RUN_MIN 1024u
+#define SQUEEZE_BLOCK 4096u
 
 static const char crlf_block[] = "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n"
 				 "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
@@ -101,30 +105,21 @@ static size_t find_end(const struct dkim_canon_body *b, const char *data, size_t
 /* The middle, relaxed: [0, len) ends with a byte that is neither a blank nor the CR of a CRLF. */
 static void put_relaxed(struct dkim_canon_body *b, const char *data, size_t len)
 {
-	size_t start = 0;
+	const struct canon_kernel *kernel = canon_kernel_best();
+	char block[SQUEEZE_BLOCK + CANON_SQUEEZE_SLACK];
 	size_t i = 0;
 
 	while (i < len) {
-		size_t wsp = i + canon_scan(data + i, len - i);
+		size_t n = kernel->scan(data + i, len - i);
 
-		i = wsp;
-		while (i < len && ch_is_wsp(data[i]))
-			i++;
-		if (i == wsp)
-			break; /* the scan came to the end */
-		if (data[i] == '\r' && i + 1 < len && data[i + 1] == '\n') {
-			put(b, data + start, wsp - start);
-			start = i;
-		} else if (data[wsp] == ' ') {
-			put(b, data + start, wsp + 1 - start);
-			start = i;
+		if (n >= RUN_MIN || n == len - i) {
+			put(b, data + i, n);
 		} else {
-			put(b, data + start, wsp - start);
-			put(b, " ", 1);
-			start = i;
+			n = len - i < SQUEEZE_BLOCK ? len - i : SQUEEZE_BLOCK;
+			put(b, block, kernel->squeeze(data + i, n, len - i, block));
 		}
+		i += n;
 	}
-	put(b, data + start, len - start);
 }
 
 void dkim_canon_body_init(struct dkim_canon_body *b, enum dkim_canon c, struct dkim_canon_sink sink)

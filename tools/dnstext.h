@@ -9,7 +9,7 @@
 #include "base/slice.h"
 
 /** One form of one record, with room to spare: an 8192-bit key is below 1.5 KB. */
-#define DNSTEXT_BYTES_MAX (64U * 1024U)
+#define DNSTEXT_BYTES_MAX ((size_t)64 * 1024)
 /** Octets of one TXT string, RFC 1035 section 3.3. */
 #define DNSTEXT_STRING_BYTES 255U
 

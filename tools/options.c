@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <sysexits.h>
 
 /* What getopt_long() returns for a row: its index, and whether it was written with "no". */
 #define VALUE_BASE 0x1000
@@ -121,6 +122,7 @@ static bool set_field(const struct option_spec *spec, const struct option_row *r
 		return true;
 	case OPTION_UINT:
 		return set_uint(spec, row, optarg, field);
+	case OPTION_VERSION:
 	case OPTION_TITLE:
 		return true;
 	}
@@ -142,6 +144,21 @@ static const struct option_row *find_row(const struct option_spec *spec, int res
 	return find_letter(spec, result);
 }
 
+/* --help and --version. */
+static bool answered(const struct option_spec *spec, int result)
+{
+	const struct option_row *row = result < VALUE_BASE ? find_letter(spec, result) : NULL;
+
+	if (result == VALUE_HELP) {
+		options_print_help(spec, stdout);
+		return true;
+	}
+	if (result != VALUE_VERSION && (row == NULL || row->type != OPTION_VERSION))
+		return false;
+	(void)printf("%s v%s\n", spec->program, HSMDKIM_VERSION);
+	return true;
+}
+
 bool options_parse(const struct option_spec *spec, int argc, char **argv, void *target,
 		   int *ret_operand, int *ret_exit)
 {
@@ -154,16 +171,9 @@ bool options_parse(const struct option_spec *spec, int argc, char **argv, void *
 		const struct option_row *row;
 		bool negated = result >= VALUE_BASE && (result & VALUE_NEGATED) != 0;
 
-		if (result == VALUE_HELP) {
-			options_print_help(spec, stdout);
-			*ret_exit = 0;
+		*ret_exit = EX_OK;
+		if (answered(spec, result))
 			return false;
-		}
-		if (result == VALUE_VERSION) {
-			(void)printf("%s v%s\n", spec->program, HSMDKIM_VERSION);
-			*ret_exit = 0;
-			return false;
-		}
 		*ret_exit = spec->usage_exit;
 		row = find_row(spec, result);
 		if (row == NULL) { /* '?': getopt_long() has said what is wrong */

@@ -12,12 +12,13 @@
 #include <stdio.h>
 
 enum option_type {
-	OPTION_FLAG,   /**< bool, true; --no-NAME and --noNAME set it false */
-	OPTION_CLEAR,  /**< bool, false; --no-NAME and --noNAME set it true */
-	OPTION_COUNT,  /**< unsigned, one more each time */
-	OPTION_STRING, /**< const char *, points into argv */
-	OPTION_UINT,   /**< unsigned, decimal, from min to max */
-	OPTION_TITLE,  /**< no option: a line in the help */
+	OPTION_FLAG,	/**< bool, true; --no-NAME and --noNAME set it false */
+	OPTION_CLEAR,	/**< bool, false; --no-NAME and --noNAME set it true */
+	OPTION_COUNT,	/**< unsigned, one more each time */
+	OPTION_STRING,	/**< const char *, points into argv */
+	OPTION_UINT,	/**< unsigned, decimal, from min to max */
+	OPTION_VERSION, /**< a letter for --version */
+	OPTION_TITLE,	/**< no option: a line in the help */
 };
 
 struct option_row {

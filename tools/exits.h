@@ -1,0 +1,15 @@
+/* Exit statuses of the tools: sysexits.h, as OpenDKIM's. */
+#ifndef TOOLS_EXITS_H
+#define TOOLS_EXITS_H
+
+#include "base/err.h"
+
+#include <sysexits.h>
+
+/** The status that belongs to an error. */
+int exits_for(enum err e);
+
+/** "PROGRAM: text (detail)" to standard error. @return exits_for(e) */
+int exits_report(const char *program, enum err e, const struct err_detail *detail);
+
+#endif

@@ -1,0 +1,128 @@
+/* Files that are written whole or not at all. */
+#include "tools/outfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum err fail(const char *path, const char *what, struct err_detail *detail)
+{
+	err_detail_set(detail, "%s: %s: %s", path, what, strerror(errno));
+	return ERR_IO;
+}
+
+static bool write_all(int fd, struct slice content)
+{
+	while (content.len != 0) {
+		ssize_t n = write(fd, content.ptr, content.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		content = slice_sub(content, (size_t)n, content.len);
+	}
+	return true;
+}
+
+/* The folder's entry of a new file is as much worth as its bytes. */
+static void sync_folder(const char *path)
+{
+	char *copy = strdup(path);
+	char *slash = copy != NULL ? strrchr(copy, '/') : NULL;
+	int fd;
+
+	if (slash != NULL)
+		*(slash == copy ? slash + 1 : slash) = '\0';
+	fd = open(slash != NULL ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)fsync(fd);
+		(void)close(fd);
+	}
+	free(copy);
+}
+
+/* A temporary file beside path with the content, synced. @param temp PATH_MAX bytes, its name */
+static enum err write_temp(const char *path, struct slice content, mode_t mode, char *temp,
+			   struct err_detail *detail)
+{
+	int fd;
+	bool good;
+
+	if (snprintf(temp, PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX) {
+		errno = ENAMETOOLONG;
+		return fail(path, "name", detail);
+	}
+	fd = mkstemp(temp); /* O_EXCL, 0600 */
+	if (fd < 0)
+		return fail(path, "cannot be created", detail);
+	good = write_all(fd, content) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+	if (close(fd) != 0 || !good) {
+		enum err e = fail(path, "cannot be written", detail);
+
+		(void)unlink(temp);
+		return e;
+	}
+	return ERR_OK;
+}
+
+enum err outfile_create(const char *path, struct slice content, mode_t mode,
+			struct err_detail *detail)
+{
+	char temp[PATH_MAX];
+	enum err e = write_temp(path, content, mode, temp, detail);
+
+	if (e != ERR_OK)
+		return e;
+	if (link(temp, path) != 0) {
+		e = fail(path, "cannot be created", detail);
+		if (errno == EEXIST) {
+			err_detail_set(detail, "%s: exists already and is not overwritten", path);
+			e = ERR_DENIED;
+		}
+	}
+	(void)unlink(temp);
+	if (e == ERR_OK)
+		sync_folder(path);
+	return e;
+}
+
+enum err outfile_replace(const char *path, struct slice content, mode_t mode,
+			 struct err_detail *detail)
+{
+	char temp[PATH_MAX];
+	struct stat old;
+	bool existed = stat(path, &old) == 0;
+	enum err e = write_temp(path, content, existed ? old.st_mode & 07777 : mode, temp, detail);
+
+	if (e != ERR_OK)
+		return e;
+	/* Without the right to give it away the new file stays ours, as with any editor. */
+	if (existed && chown(temp, old.st_uid, old.st_gid) != 0)
+		errno = 0;
+	if (rename(temp, path) != 0) {
+		e = fail(path, "cannot be replaced", detail);
+		(void)unlink(temp);
+		return e;
+	}
+	sync_folder(path);
+	return ERR_OK;
+}
+
+enum err outfile_mkdir(const char *path, struct err_detail *detail)
+{
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return ERR_OK;
+	return fail(path, "cannot be created", detail);
+}
+
+bool outfile_exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}

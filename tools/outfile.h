@@ -1,0 +1,28 @@
+/* Files that are written whole or not at all. */
+#ifndef TOOLS_OUTFILE_H
+#define TOOLS_OUTFILE_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+#include <sys/types.h>
+
+/**
+ * Create a file that must not exist: written beside it under another name, synced, then linked to
+ * its name. A kill at any moment leaves no part of it.
+ * @return ERR_DENIED (a file of that name exists), ERR_IO, with a detail that names the path
+ */
+NODISCARD enum err outfile_create(const char *path, struct slice content, mode_t mode,
+				  struct err_detail *detail);
+
+/** The same, in the place of a file that may exist; its mode and owner are kept when it does. */
+NODISCARD enum err outfile_replace(const char *path, struct slice content, mode_t mode,
+				   struct err_detail *detail);
+
+/** A directory, mode 0700, when there is none. @return ERR_IO */
+NODISCARD enum err outfile_mkdir(const char *path, struct err_detail *detail);
+
+/** True when path names anything, also a dangling link. */
+bool outfile_exists(const char *path);
+
+#endif

@@ -49,28 +49,38 @@ static void sip_word(struct sip *s, uint64_t word)
 	s->v0 ^= word;
 }
 
+/* Eight bytes at once: A-Z become a-z. */
+static uint64_t lower_word(uint64_t word)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t low = word & ones * 0x7f;
+	uint64_t from_a = low + ones * (0x80 - 'A'); /* bit 7 is set from 'A' on */
+	uint64_t above_z = low + ones * (0x7f - 'Z');
+
+	return word | (from_a & ~above_z & ~word & ones * 0x80) >> 2;
+}
+
 static uint64_t hash_with(struct slice s, bool fold_case)
 {
 	struct sip sip;
-	uint64_t word = 0;
+	uint64_t word;
+	size_t i;
 
 	(void)pthread_once(&key_once, draw_key);
 	sip.v0 = key[0] ^ 0x736f6d6570736575u;
 	sip.v1 = key[1] ^ 0x646f72616e646f6du;
 	sip.v2 = key[0] ^ 0x6c7967656e657261u;
 	sip.v3 = key[1] ^ 0x7465646279746573u;
-	for (size_t i = 0; i < s.len; i++) {
-		char c = fold_case ? ch_lower(s.ptr[i]) : s.ptr[i];
-
-		word |= (uint64_t)(unsigned char)c << 8 * (i % 8);
-		if (i % 8 == 7) {
-			sip_word(&sip, word);
-			word = 0;
-		}
+	for (i = 0; i + 8 <= s.len; i += 8) {
+		memcpy(&word, s.ptr + i, 8);
+		sip_word(&sip, fold_case ? lower_word(word) : word);
 	}
-	sip_word(&sip, word | (uint64_t)s.len << 56);
+	word = 0;
+	if (i < s.len)
+		memcpy(&word, s.ptr + i, s.len - i);
+	sip_word(&sip, (fold_case ? lower_word(word) : word) ^ (uint64_t)s.len << 56);
 	sip.v2 ^= 0xff;
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned n = 0; n < 3; n++)
 		sip_round(&sip);
 	return sip.v0 ^ sip.v1 ^ sip.v2 ^ sip.v3;
 }

@@ -46,54 +46,43 @@ enum err dataset_load_lines(struct dataset *set, const char *name, const char *p
 
 static enum err check_values(const struct dataset *set, struct err_detail *detail)
 {
-	for (uint32_t i = 0; i < set->rows.count; i++) {
-		struct slice key;
-		struct slice value;
-		char shown[80];
+	uint32_t row = set->rows.first_bare;
+	char shown[80];
 
-		rows_get(&set->rows, i, &key, &value);
-		if (value.len != 0)
-			continue;
-		err_detail_set(detail, "%s:%lu: '%s' has no value; write it behind the key",
-			       set->origin, rows_line(&set->rows, i),
-			       text_sanitize(key, shown, sizeof(shown)));
-		return ERR_CONFIG;
-	}
-	return ERR_OK;
+	if (row == ROWS_NONE)
+		return ERR_OK;
+	err_detail_set(detail, "%s:%lu: '%s' has no value; write it behind the key", set->origin,
+		       rows_line(&set->rows, row),
+		       text_sanitize(rows_key(&set->rows, row), shown, sizeof(shown)));
+	return ERR_CONFIG;
 }
 
 static enum err check_unique(const struct dataset *set, struct err_detail *detail)
 {
-	for (uint32_t i = 0; i < set->rows.count; i++) {
-		uint32_t first = rows_first_like(&set->rows, i);
-		struct slice key;
-		char shown[80];
+	uint32_t row = set->rows.repeated;
+	char shown[80];
 
-		if (first == i)
-			continue;
-		rows_get(&set->rows, i, &key, NULL);
-		err_detail_set(detail,
-			       "%s:%lu: '%s' stands on line %lu already; remove one (OpenDKIM "
-			       "takes the first without a word)",
-			       set->origin, rows_line(&set->rows, i),
-			       text_sanitize(key, shown, sizeof(shown)),
-			       rows_line(&set->rows, first));
-		return ERR_CONFIG;
-	}
-	return ERR_OK;
+	if (row == ROWS_NONE)
+		return ERR_OK;
+	err_detail_set(detail,
+		       "%s:%lu: '%s' stands on line %lu already; remove one (OpenDKIM takes the "
+		       "first without a word)",
+		       set->origin, rows_line(&set->rows, row),
+		       text_sanitize(rows_key(&set->rows, row), shown, sizeof(shown)),
+		       rows_line(&set->rows, set->rows.repeats));
+	return ERR_CONFIG;
 }
 
 enum err dataset_index(struct dataset *set, row_class_fn classify, struct err_detail *detail)
 {
+	bool unique = (set->flags & DATASET_UNIQUE) != 0;
 	enum err e = ERR_OK;
 
 	if ((set->flags & DATASET_NEED_VALUE) != 0)
 		e = check_values(set, detail);
 	if (e == ERR_OK)
-		e = rows_index(&set->rows, classify, (set->flags & DATASET_ICASE) != 0);
-	if (e == ERR_OK && (set->flags & DATASET_UNIQUE) != 0)
-		e = check_unique(set, detail);
-	return e;
+		e = rows_index(&set->rows, classify, (set->flags & DATASET_ICASE) != 0, unique);
+	return e == ERR_OK && unique ? check_unique(set, detail) : e;
 }
 
 void dataset_close_rows(struct dataset *set)

@@ -24,28 +24,23 @@ struct dataset_pattern {
 	struct pattern pattern;
 };
 
-static bool is_plain(struct slice s)
-{
-	return slice_find(s, '*') == s.len && !pattern_is_ere(s);
-}
-
 static bool classify(struct slice key, unsigned *ret_class, struct slice *ret_part)
 {
 	struct slice subdomain = slice_sub(key, 3, key.len);
 	struct slice suffix = slice_sub(key, 1, key.len);
 	struct slice prefix = slice_sub(key, 0, key.len - 1);
 
-	if (is_plain(key)) {
+	if (pattern_is_plain(key)) {
 		*ret_class = CLASS_EXACT;
 		*ret_part = key;
-	} else if (slice_starts(key, SLICE_LIT("*@*.")) && is_plain(subdomain)) {
+	} else if (slice_starts(key, SLICE_LIT("*@*.")) && pattern_is_plain(subdomain)) {
 		*ret_class = CLASS_SUBDOMAIN;
 		*ret_part = subdomain;
 	} else if ((slice_starts(key, SLICE_LIT("*@")) || slice_starts(key, SLICE_LIT("*."))) &&
-		   is_plain(suffix)) {
+		   pattern_is_plain(suffix)) {
 		*ret_class = CLASS_SUFFIX;
 		*ret_part = suffix;
-	} else if (slice_ends(key, SLICE_LIT("@*")) && is_plain(prefix)) {
+	} else if (slice_ends(key, SLICE_LIT("@*")) && pattern_is_plain(prefix)) {
 		*ret_class = CLASS_PREFIX;
 		*ret_part = prefix;
 	} else {
@@ -85,11 +80,10 @@ static enum err refile_open(struct dataset *set, const char *name, const char *r
 	enum err e = dataset_load_lines(set, name, rest, files, detail);
 
 	for (uint32_t i = 0; e == ERR_OK && i < set->rows.count; i++) {
-		struct slice key;
+		struct slice key = rows_key(&set->rows, i);
 		struct slice part;
 		unsigned class;
 
-		rows_get(&set->rows, i, &key, NULL);
 		if (!classify(key, &class, &part))
 			e = compile_row(set, i, key, &room, detail);
 		else if (part.len > set->longest_part[class])
@@ -147,12 +141,10 @@ static enum err refile_next(const struct dataset *set, struct slice key, uint32_
 
 	for (size_t i = 0; i < set->pattern_count && set->patterns[i].row < best; i++) {
 		const struct dataset_pattern *p = &set->patterns[i];
-		struct slice text;
 
 		if (p->row < *cursor)
 			continue;
-		rows_get(&set->rows, p->row, &text, NULL);
-		if (pattern_match(&p->pattern, text, key, icase))
+		if (pattern_match(&p->pattern, rows_key(&set->rows, p->row), key, icase))
 			best = p->row;
 	}
 	if (best == ROWS_NONE)

@@ -36,7 +36,7 @@ static uint32_t bucket_of(const struct hostlist *l, const struct ipaddr *addr, u
 
 	memcpy(key, addr->bytes, sizeof(addr->bytes));
 	key[sizeof(addr->bytes)] = (char)level;
-	return rows_bucket(hash_bytes(slice_of(key, sizeof(key))), l->count);
+	return rows_bucket((uint32_t)hash_bytes(slice_of(key, sizeof(key))), l->count);
 }
 
 struct loading {

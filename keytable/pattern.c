@@ -6,12 +6,32 @@
 
 #include <stdlib.h>
 
-bool pattern_is_ere(struct slice text)
+/* What is not plain text in a pattern. */
+enum { IS_STAR = 1, IS_ERE = 2 };
+
+static const unsigned char special[256] = {
+	['*'] = IS_STAR, ['('] = IS_ERE, [')'] = IS_ERE, ['['] = IS_ERE,
+	[']'] = IS_ERE,	 ['{'] = IS_ERE, ['}'] = IS_ERE, ['?'] = IS_ERE,
+	['|'] = IS_ERE,	 ['^'] = IS_ERE, ['$'] = IS_ERE, ['\\'] = IS_ERE,
+};
+
+static unsigned specials(struct slice text)
 {
+	unsigned seen = 0;
+
 	for (size_t i = 0; i < text.len; i++)
-		if (memchr("()[]{}?|^$\\", text.ptr[i], 11) != NULL)
-			return true;
-	return false;
+		seen |= special[(unsigned char)text.ptr[i]];
+	return seen;
+}
+
+bool pattern_is_plain(struct slice text)
+{
+	return specials(text) == 0;
+}
+
+static bool is_ere(struct slice text)
+{
+	return (specials(text) & IS_ERE) != 0;
 }
 
 static enum err bad_pattern(struct slice text, const char *why, struct err_detail *detail)
@@ -99,7 +119,7 @@ enum err pattern_compile(struct pattern *p, struct slice text, bool icase,
 			 struct err_detail *detail)
 {
 	p->re = NULL;
-	if (!pattern_is_ere(text))
+	if (!is_ere(text))
 		return ERR_OK;
 	if (text.len > PATTERN_ERE_BYTES_MAX)
 		return bad_pattern(text, "too long for a regular expression; use several rows",

@@ -21,8 +21,8 @@ struct pattern {
 	regex_t *re; /**< NULL: only '*' and plain text */
 };
 
-/** True when the text uses more of the ERE language than '*'. */
-bool pattern_is_ere(struct slice text);
+/** True when the text stands for itself only: no '*', no regular expression characters. */
+bool pattern_is_plain(struct slice text);
 
 /** @return ERR_CONFIG with what is wrong in the pattern, ERR_NOMEM */
 NODISCARD enum err pattern_compile(struct pattern *p, struct slice text, bool icase,

@@ -25,23 +25,26 @@ extern const struct rows_format rows_format_list;
  * different classes never match. @return false: the row is not in the index */
 typedef bool (*row_class_fn)(struct slice key, unsigned *ret_class, struct slice *ret_part);
 
+#define ROWS_NONE UINT32_MAX
+
 struct rows {
 	struct slice text;
 	const struct rows_format *format;
 	row_class_fn classify; /**< NULL: the whole key, class 0 */
 	bool icase;
 	uint32_t count;
-	uint32_t *offset; /**< of each row's key in text, in file order */
-	uint32_t *next;	  /**< chain in a bucket, in file order; row + 1, 0 ends it */
-	uint32_t *bucket; /**< first row + 1 of each bucket; as many buckets as rows */
+	uint32_t first_bare; /**< first row without a value; ROWS_NONE: all have one */
+	uint32_t repeated;   /**< a row that says what an earlier one said; ROWS_NONE: none found */
+	uint32_t repeats;    /**< that earlier one */
+	uint32_t *offset;    /**< of each row's key in text, in file order */
+	uint32_t *next;	     /**< chain in a bucket, in file order; row + 1, 0 ends it */
+	uint32_t *bucket;    /**< first row + 1 of each bucket; as many buckets as rows */
 };
 
-#define ROWS_NONE UINT32_MAX
-
 /** The bucket of a hash: any number of them, without a division. */
-static inline uint32_t rows_bucket(uint64_t hash, uint32_t buckets)
+static inline uint32_t rows_bucket(uint32_t hash, uint32_t buckets)
 {
-	return (uint32_t)(((hash >> 32) * buckets) >> 32);
+	return (uint32_t)((uint64_t)hash * buckets >> 32);
 }
 
 /**
@@ -50,20 +53,22 @@ static inline uint32_t rows_bucket(uint64_t hash, uint32_t buckets)
  */
 NODISCARD enum err rows_scan(struct rows *r, struct slice text, const struct rows_format *format);
 
-/** Build the index. @return ERR_NOMEM */
-NODISCARD enum err rows_index(struct rows *r, row_class_fn classify, bool icase);
+/**
+ * Build the index.
+ * @param find_repeats set repeated and repeats to the first pair of rows with the same class and
+ * part
+ * @return ERR_NOMEM
+ */
+NODISCARD enum err rows_index(struct rows *r, row_class_fn classify, bool icase, bool find_repeats);
 
 void rows_done(struct rows *r);
 
-/** @param ret_value empty when the row has none; may be NULL */
+struct slice rows_key(const struct rows *r, uint32_t row);
+/** @param ret_value empty when the row has none */
 void rows_get(const struct rows *r, uint32_t row, struct slice *ret_key, struct slice *ret_value);
 
 /** The first row at or behind from whose class and part are these. @return ROWS_NONE */
 uint32_t rows_next(const struct rows *r, unsigned class, struct slice part, uint32_t from);
-
-/** The first row (in file order) that has the same class and part as row; row itself when it is
- * unique. */
-uint32_t rows_first_like(const struct rows *r, uint32_t row);
 
 /** Line (or entry) of a row, from 1. Walks the text: for messages. */
 unsigned long rows_line(const struct rows *r, uint32_t row);

@@ -189,20 +189,22 @@ enum err files_read(struct files *f, const char *path, struct err_detail *detail
 
 static enum err map_file(struct file *file)
 {
-	struct stat st;
+	/* Not fstat(): libc makes a newfstatat of it, which the milter's sandbox cannot tell from a
+	 * look at any path. */
+	off_t size = lseek(file->fd, 0, SEEK_END);
 
-	if (fstat(file->fd, &st) != 0 || st.st_size < 0)
+	if (size < 0)
 		return ERR_IO;
-	if ((uint64_t)st.st_size > UINT32_MAX)
+	if ((uint64_t)size > UINT32_MAX)
 		return ERR_LIMIT;
-	if (st.st_size == 0) /* mmap refuses length 0 */
+	if (size == 0) /* mmap refuses length 0 */
 		return ERR_OK;
-	file->map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, file->fd, 0);
+	file->map = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, file->fd, 0);
 	if (file->map == MAP_FAILED) {
 		file->map = NULL;
 		return ERR_NOMEM;
 	}
-	file->len = (size_t)st.st_size;
+	file->len = (size_t)size;
 	return ERR_OK;
 }
 

@@ -52,9 +52,13 @@ static enum err parse_inet(const char *spec, struct slice rest, struct listen_ad
 	size_t at = slice_find(rest, '@');
 	struct slice port = slice_sub(rest, 0, at);
 	struct slice host = slice_sub(rest, at + 1, rest.len);
+	unsigned long long number;
 
 	if (slice_empty(port))
 		return bad_form(spec, "the port is missing", detail);
+	/* libc would take a larger number modulo 65536. */
+	if (ch_is_digit(port.ptr[0]) && (!slice_u64(port, &number) || number > 65535))
+		return bad_form(spec, "the port is no number up to 65535", detail);
 	if (at < rest.len && slice_empty(host))
 		return bad_form(spec, "the host is missing", detail);
 	if (host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')

@@ -399,6 +399,8 @@ static enum err decide_known(struct work *w, const struct author *author)
 		return ERR_OK;
 	}
 	err = check_recipients(w, &skip);
+	if (skip)
+		w->d->keys_count = 0;
 	w->d->kind = skip ? DECIDE_PASS : DECIDE_SIGN;
 	return err;
 }

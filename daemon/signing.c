@@ -155,7 +155,7 @@ static void wait_signature(struct signing *s, struct slot *slot)
 		fail(slot, err);
 }
 
-enum err signing_finish(struct signing *s, const struct signing_input *input)
+void signing_finish(struct signing *s, const struct signing_input *input)
 {
 	for (size_t i = 0; i < s->count; i++)
 		wait_key(s, &s->slots[i], input);
@@ -167,11 +167,6 @@ enum err signing_finish(struct signing *s, const struct signing_input *input)
 		if (s->slots[i].pub.error == ERR_OK)
 			wait_signature(s, &s->slots[i]);
 	}
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->slots[i].pub.error != ERR_OK)
-			return s->slots[i].pub.error;
-	}
-	return ERR_OK;
 }
 
 size_t signing_count(const struct signing *s)

@@ -44,11 +44,9 @@ struct signing_input {
 	bool leading_space;
 };
 
-/**
- * Make the signatures; blocks until all are there or the deadline.
- * @return the first error; what happened to each is in signing_at()
- */
-NODISCARD enum err signing_finish(struct signing *s, const struct signing_input *input);
+/** Make the signatures; blocks until all are there or the deadline. What became of each is in
+ * signing_at(). */
+void signing_finish(struct signing *s, const struct signing_input *input);
 
 size_t signing_count(const struct signing *s);
 /** In the order in which the fields stand in the message, from the top. */

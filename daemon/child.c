@@ -96,7 +96,7 @@ enum err child_program_path(const char *name, char *out, size_t out_size)
 	slash = strrchr(out, '/');
 	if (slash == NULL || (size_t)(slash + 1 - out) + strlen(name) >= out_size)
 		return ERR_LIMIT;
-	(void)strcpy(slash + 1, name);
+	memcpy(slash + 1, name, strlen(name) + 1);
 	return ERR_OK;
 }
 

@@ -86,17 +86,12 @@ void generation_free(struct generation **generation)
 	*generation = NULL;
 }
 
-enum err generation_read(const struct generation_source *source, uint32_t number,
-			 struct generation **ret_generation, struct settings_warnings *warnings,
-			 struct err_detail *detail)
+static enum err read_into(struct generation *g, const struct generation_source *source,
+			  struct settings_warnings *warnings, struct err_detail *detail)
 {
-	AUTO(generation_free) struct generation *g = calloc(1, sizeof(*g));
 	struct reading reading = { .g = g, .detail = detail };
 	enum err err;
 
-	if (g == NULL)
-		return ERR_NOMEM;
-	g->number = number;
 	g->milter = files_new_closed();
 	g->signer = files_new_closed();
 	if (g->milter == NULL || g->signer == NULL)
@@ -105,10 +100,22 @@ enum err generation_read(const struct generation_source *source, uint32_t number
 	if (err != ERR_OK)
 		return err;
 	settings_each_file(g->settings, read_one, &reading);
-	if (reading.err != ERR_OK)
-		return reading.err;
+	return reading.err;
+}
+
+enum err generation_read(const struct generation_source *source, uint32_t number,
+			 struct generation **ret_generation, struct settings_warnings *warnings,
+			 struct err_detail *detail)
+{
+	struct generation *g = calloc(1, sizeof(*g));
+	enum err err = g != NULL ? read_into(g, source, warnings, detail) : ERR_NOMEM;
+
+	if (err != ERR_OK) {
+		generation_free(&g);
+		return err;
+	}
+	g->number = number;
 	*ret_generation = g;
-	g = NULL;
 	return ERR_OK;
 }
 

@@ -27,27 +27,35 @@ static const struct {
 	{ SMFIP_NR_EOH, STEP_EOH },	 { SMFIP_NR_BODY, STEP_BODY },
 };
 
+/* libmilter's parameters lack const; it does not write to them. */
+static char *unconst(const char *text)
+{
+	union {
+		const char *in;
+		char *out;
+	} u = { .in = text };
+
+	return u.out;
+}
+
 static const char *mta_macro(void *ctx, const char *name)
 {
-	/* libmilter does not write to the name. */
-	return smfi_getsymval(ctx, (char *)(uintptr_t)name);
+	return smfi_getsymval(ctx, unconst(name));
 }
 
 static bool mta_insert_header(void *ctx, int index, const char *name, const char *value)
 {
-	return smfi_insheader(ctx, index, (char *)(uintptr_t)name, (char *)(uintptr_t)value) ==
-	       MI_SUCCESS;
+	return smfi_insheader(ctx, index, unconst(name), unconst(value)) == MI_SUCCESS;
 }
 
 static bool mta_set_reply(void *ctx, const char *code, const char *xcode, const char *text)
 {
-	return smfi_setreply(ctx, (char *)(uintptr_t)code, (char *)(uintptr_t)xcode,
-			     (char *)(uintptr_t)text) == MI_SUCCESS;
+	return smfi_setreply(ctx, unconst(code), unconst(xcode), unconst(text)) == MI_SUCCESS;
 }
 
 static bool mta_quarantine(void *ctx, const char *reason)
 {
-	return smfi_quarantine(ctx, (char *)(uintptr_t)reason) == MI_SUCCESS;
+	return smfi_quarantine(ctx, unconst(reason)) == MI_SUCCESS;
 }
 
 static const struct mta_ops libmilter_ops = {
@@ -258,8 +266,10 @@ static sfsistat on_close(SMFICTX *ctx)
 	return SMFIS_CONTINUE;
 }
 
+static char filter_name[] = "hsmdkim";
+
 static const struct smfiDesc filter = {
-	.xxfi_name = (char *)(uintptr_t) "hsmdkim",
+	.xxfi_name = filter_name,
 	.xxfi_version = SMFI_VERSION,
 	.xxfi_flags = SMFIF_ADDHDRS | SMFIF_QUARANTINE,
 	.xxfi_connect = on_connect,

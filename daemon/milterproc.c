@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -204,6 +205,7 @@ int milterproc_main(void)
 	static struct proc p = { .listen_fd = -1, .peer_fd = -1 };
 	struct err_detail detail = { "" };
 
+	(void)prctl(PR_SET_NAME, "hsmdkim-milter"); /* it was started as /proc/self/exe */
 	if (sandbox_lock_process(&detail) != ERR_OK) {
 		log_line(LOG_LEVEL_ERROR, "%s", detail.text);
 		return EX_OSERR;

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COPY_CHUNK (256U * 1024U)
+#define COPY_CHUNK ((size_t)256 * 1024)
 
 struct file {
 	char *path;

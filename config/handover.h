@@ -48,7 +48,7 @@ void handover_msg_done(struct handover_msg *m);
 /** Files of one LOAD; the kernel passes 253 descriptors at once. */
 #define HANDOVER_FILES_MAX 200
 /** Paths of one LOAD, and a FAILED or NOTE text. */
-#define HANDOVER_TEXT_BYTES_MAX (64U * 1024U)
+#define HANDOVER_TEXT_BYTES_MAX ((size_t)64 * 1024)
 /** Longest time that a send waits for a peer that does not read. */
 #define HANDOVER_SEND_TIMEOUT_MS 10000
 

@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 
 void *setting_field(struct settings *s, const struct setting_row *row)
@@ -14,35 +13,6 @@ void *setting_field(struct settings *s, const struct setting_row *row)
 const void *setting_field_const(const struct settings *s, const struct setting_row *row)
 {
 	return (const char *)s + row->offset;
-}
-
-void settings_warnings_done(struct settings_warnings *w)
-{
-	for (size_t i = 0; i < w->count; i++)
-		free(w->texts[i]);
-	free(w->texts);
-	w->texts = NULL;
-	w->count = 0;
-}
-
-void settings_warn(struct settings_warnings *w, const char *fmt, ...)
-{
-	char text[512];
-	char **grown;
-	va_list ap;
-
-	if (w == NULL)
-		return;
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	grown = realloc(w->texts, (w->count + 1) * sizeof(*grown));
-	if (grown == NULL)
-		return;
-	w->texts = grown;
-	grown[w->count] = slice_dup(slice_str(text));
-	if (grown[w->count] != NULL)
-		w->count++;
 }
 
 struct settings *settings_new(void)
@@ -112,8 +82,19 @@ static enum err check_text(struct slice name, struct slice value, struct err_det
 
 static void warn_legacy(const struct setting_legacy *legacy, struct settings_warnings *warnings)
 {
-	settings_warn(warnings, "%s to OpenDKIM, ignored here: %s (%s)",
-		      legacy->removed ? "formerly known" : "known", legacy->name, legacy->advice);
+	struct err_detail text;
+
+	err_detail_set(&text, "%s to OpenDKIM, ignored here: %s (%s)",
+		       legacy->removed ? "formerly known" : "known", legacy->name, legacy->advice);
+	settings_warn(warnings, text.text);
+}
+
+static void warn_not_yet(const struct setting_row *row, struct settings_warnings *warnings)
+{
+	struct err_detail text;
+
+	err_detail_set(&text, "known to OpenDKIM, not supported in this version: %s", row->name);
+	settings_warn(warnings, text.text);
 }
 
 enum err settings_set(struct settings *s, struct slice name, struct slice value,
@@ -138,8 +119,7 @@ enum err settings_set(struct settings *s, struct slice name, struct slice value,
 		return e;
 	s->is_set[row - settings_rows] = true;
 	if (row->not_yet && !setting_is_default(row, setting_field(s, row)))
-		settings_warn(warnings, "known to OpenDKIM, not supported in this version: %s",
-			      row->name);
+		warn_not_yet(row, warnings);
 	return ERR_OK;
 }
 

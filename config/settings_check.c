@@ -87,7 +87,7 @@ static void warn_unused(const struct settings *s, struct settings_warnings *warn
 
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
 		if (rules[i].unused)
-			settings_warn(warnings, "%s", rules[i].text);
+			settings_warn(warnings, rules[i].text);
 }
 
 enum err settings_finish(struct settings *s, struct settings_warnings *warnings,

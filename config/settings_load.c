@@ -1,58 +1,72 @@
 /* opendkim.conf's syntax: lines, comments, Include. */
 #include "config/settings_priv.h"
 
-#include "base/text.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define INCLUDE_DEPTH_MAX 5
-#define CONFIG_FILE_BYTES_MAX (16U * 1024U * 1024U)
+#define CONFIG_FILE_BYTES_MAX ((size_t)16 * 1024 * 1024)
+
+/* One file that is being read; those above it wait at their Include line. */
+struct source {
+	char *path; /* NULL: the text is the caller's */
+	char *text;
+	const char *origin;
+	struct slice rest;
+	unsigned long line;
+};
 
 struct loader {
 	struct settings *s;
 	const struct settings_reader *reader;
 	struct settings_warnings *warnings;
 	struct err_detail *detail;
-	bool placed; /* the detail names file and line: those of the innermost file */
+	struct source sources[INCLUDE_DEPTH_MAX + 1];
+	size_t depth; /* of the innermost source, from 1; 0: done */
 };
 
-static enum err load_text(struct loader *l, struct slice text, const char *origin, unsigned depth);
-
-static enum err load_file(struct loader *l, const char *path, unsigned depth)
+static void pop_source(struct loader *l)
 {
-	char *text = NULL;
-	size_t len = 0;
-	enum err e = l->reader->read(l->reader->ctx, path, &text, &len, l->detail);
+	struct source *source = &l->sources[--l->depth];
 
-	if (e == ERR_OK)
-		e = load_text(l, slice_of(text, len), path, depth);
-	free(text);
-	return e;
+	free(source->path);
+	free(source->text);
 }
 
-static enum err include(struct loader *l, struct slice value, unsigned depth)
+static enum err push_file(struct loader *l, struct slice name)
 {
-	char *path;
+	struct source *source = &l->sources[l->depth];
+	size_t len = 0;
 	enum err e;
 
-	if (depth >= INCLUDE_DEPTH_MAX) {
+	*source = (struct source){ .path = slice_dup(name) };
+	if (source->path == NULL)
+		return ERR_NOMEM;
+	e = l->reader->read(l->reader->ctx, source->path, &source->text, &len, l->detail);
+	if (e != ERR_OK) {
+		free(source->path);
+		return e;
+	}
+	source->origin = source->path;
+	source->rest = slice_of(source->text, len);
+	l->depth++;
+	return ERR_OK;
+}
+
+static enum err include(struct loader *l, struct slice name)
+{
+	if (l->depth == ARRAY_LEN(l->sources)) {
 		err_detail_set(l->detail, "Include is nested deeper than %d files",
 			       INCLUDE_DEPTH_MAX);
 		return ERR_CONFIG;
 	}
-	if (value.len == 0 || memchr(value.ptr, '\0', value.len) != NULL) {
+	if (name.len == 0 || slice_find(name, '\0') != name.len) {
 		err_detail_set(l->detail, "Include: missing file name");
 		return ERR_CONFIG;
 	}
-	path = slice_dup(value);
-	if (path == NULL)
-		return ERR_NOMEM;
-	e = load_file(l, path, depth + 1);
-	free(path);
-	return e;
+	return push_file(l, name);
 }
 
 /* What is left of a line: a '#' and a CR cut it wherever they stand. */
@@ -64,7 +78,7 @@ static struct slice cut_comment(struct slice line)
 	return line;
 }
 
-static enum err load_line(struct loader *l, struct slice line, unsigned depth, bool *ret_include)
+static enum err load_line(struct loader *l, struct slice line)
 {
 	struct slice rest = slice_trim(cut_comment(line));
 	size_t end = 0;
@@ -76,22 +90,20 @@ static enum err load_line(struct loader *l, struct slice line, unsigned depth, b
 		end++;
 	name = slice_sub(rest, 0, end);
 	rest = slice_trim(slice_sub(rest, end, rest.len));
-	*ret_include = slice_ieq(name, SLICE_LIT("Include"));
-	if (*ret_include)
-		return include(l, rest, depth);
+	if (slice_ieq(name, SLICE_LIT("Include")))
+		return include(l, rest);
 	return settings_set(l->s, name, rest, l->warnings, l->detail);
 }
 
 /* Warnings that came from this line get its place in front. */
-static void place_warnings(struct settings_warnings *w, size_t from, const char *origin,
-			   unsigned long line)
+static void place_warnings(struct settings_warnings *w, size_t from, const struct source *source)
 {
 	for (size_t i = from; w != NULL && i < w->count; i++) {
 		char placed[1024];
 		char *copy;
 
-		(void)snprintf(placed, sizeof(placed), "%s: line %lu: %s", origin, line,
-			       w->texts[i]);
+		(void)snprintf(placed, sizeof(placed), "%s: line %lu: %s", source->origin,
+			       source->line, w->texts[i]);
 		copy = slice_dup(slice_str(placed));
 		if (copy == NULL)
 			continue;
@@ -100,47 +112,51 @@ static void place_warnings(struct settings_warnings *w, size_t from, const char 
 	}
 }
 
-static enum err load_text(struct loader *l, struct slice text, const char *origin, unsigned depth)
+/* Read the sources from the innermost out; an Include line puts one on top. */
+static enum err load(struct loader *l)
 {
-	struct slice line;
-	unsigned long number = 0;
+	enum err e = ERR_OK;
 
-	while (slice_next(&text, '\n', &line)) {
+	while (e == ERR_OK && l->depth > 0) {
+		struct source *source = &l->sources[l->depth - 1];
 		size_t warned = l->warnings != NULL ? l->warnings->count : 0;
-		bool is_include = false;
-		enum err e;
+		struct slice line;
 
-		number++;
-		e = load_line(l, line, depth, &is_include);
-		if (e != ERR_OK && !l->placed) {
-			err_detail_prefix(l->detail,
-					  "%s: configuration error at line %lu: ", origin, number);
-			l->placed = true;
+		if (!slice_next(&source->rest, '\n', &line)) {
+			pop_source(l);
+			continue;
 		}
+		source->line++;
+		e = load_line(l, line);
+		place_warnings(l->warnings, warned, source);
 		if (e != ERR_OK)
-			return e;
-		if (!is_include) /* the lines of the included file have placed theirs */
-			place_warnings(l->warnings, warned, origin, number);
+			err_detail_prefix(l->detail,
+					  "%s: configuration error at line %lu: ", source->origin,
+					  source->line);
 	}
-	return ERR_OK;
+	while (l->depth > 0)
+		pop_source(l);
+	return e;
 }
 
 enum err settings_load_text(struct settings *s, struct slice text, const char *origin,
 			    const struct settings_reader *reader,
 			    struct settings_warnings *warnings, struct err_detail *detail)
 {
-	struct loader l = { s, reader, warnings, detail, false };
+	struct loader l = { s, reader, warnings, detail, .depth = 1 };
 
-	return load_text(&l, text, origin, 0);
+	l.sources[0] = (struct source){ .origin = origin, .rest = text };
+	return load(&l);
 }
 
 enum err settings_load_file(struct settings *s, const char *path,
 			    const struct settings_reader *reader,
 			    struct settings_warnings *warnings, struct err_detail *detail)
 {
-	struct loader l = { s, reader, warnings, detail, false };
+	struct loader l = { s, reader, warnings, detail, .depth = 0 };
+	enum err e = push_file(&l, slice_str(path));
 
-	return load_file(&l, path, 0);
+	return e == ERR_OK ? load(&l) : e;
 }
 
 static enum err read_fd(int fd, char **ret_text, size_t *ret_len)

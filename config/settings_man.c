@@ -40,13 +40,14 @@ static void put_sentences(const char *text, FILE *out)
 
 static void put_setting(const struct setting_row *row, FILE *out)
 {
-	char expects[256];
-
 	(void)fprintf(out, ".It Cm %s Pq %s\n", row->name, setting_type_name(row));
 	put_sentences(row->man, out);
-	if (row->words != NULL || row->min != NULL)
+	if (row->words != NULL || row->min != NULL) {
+		char expects[256];
+
 		(void)fprintf(out, "Allowed: %s.\n",
 			      setting_expects(row, expects, sizeof(expects)));
+	}
 	if (row->def != NULL)
 		(void)fprintf(out, "Default:\n.Ql %s .\n", row->def);
 	if (row->start_only)

@@ -28,15 +28,15 @@ struct setting_word {
 
 struct setting_row {
 	const char *name;
-	enum setting_type type;
 	size_t offset; /**< of the field in struct settings */
 	const char *def;
 	const char *min; /**< NULL: no limits; written like a value */
 	const char *max;
 	const struct setting_word *words;
+	const char *man;
+	enum setting_type type;
 	bool start_only;
 	bool not_yet;
-	const char *man;
 };
 
 /** A name that OpenDKIM has or had and we do not. */
@@ -89,7 +89,7 @@ const char *setting_type_name(const struct setting_row *row);
 
 bool setting_is_default(const struct setting_row *row, const void *field);
 
-/** Append a printf-made text; out of memory loses the warning, never the load. */
-void settings_warn(struct settings_warnings *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/** Append a copy of text; out of memory loses the warning, never the load. w may be NULL. */
+void settings_warn(struct settings_warnings *w, const char *text);
 
 #endif

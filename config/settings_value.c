@@ -300,17 +300,17 @@ static enum err parse_text(struct slice value, char **field)
 enum err setting_parse(const struct setting_row *row, struct slice value, void *field,
 		       struct err_detail *detail)
 {
-	union {
-		bool b;
-		int64_t i;
-		int e;
-		struct settings_rate rate;
-	} parsed;
+	struct settings_rate parsed = {
+		0
+	}; /* the largest field, room for any; read() knows which it is */
+	int64_t number;
 
 	if (setting_is_text(row))
 		return parse_text(value, field);
-	if (!types[row->type].read(row, value, &parsed) ||
-	    (types[row->type].size == sizeof(int64_t) && !in_range(row, parsed.i)))
+	if (!types[row->type].read(row, value, &parsed))
+		return bad_value(row, value, detail);
+	memcpy(&number, &parsed, sizeof(number));
+	if (types[row->type].size == sizeof(number) && !in_range(row, number))
 		return bad_value(row, value, detail);
 	memcpy(field, &parsed, types[row->type].size);
 	return ERR_OK;

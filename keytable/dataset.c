@@ -80,7 +80,7 @@ enum err dataset_open(const char *name, const char *spec, unsigned flags, struct
 	const char *rest = NULL;
 	enum err e = choose_kind(name, spec, &kind, &rest, detail);
 
-	if (e != ERR_OK)
+	if (e != ERR_OK || kind == NULL)
 		return e;
 	set = calloc(1, sizeof(*set));
 	if (set == NULL)

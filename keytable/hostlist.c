@@ -239,13 +239,15 @@ static enum verdict ask_addresses(const struct hostlist *l, const struct ipaddr 
 				  struct slice *rule)
 {
 	unsigned least = ipaddr_is_v4(addr) ? IPADDR_V4_BITS : 0;
-	char text[IPADDR_TEXT_MAX];
 	enum verdict v = VERDICT_NONE;
 
 	if (l->has_level[LEVEL_ADDRESS])
 		v = ask_level(l, addr, LEVEL_ADDRESS, rule);
-	if (v == VERDICT_NONE && dataset_is_pattern(l->set))
+	if (v == VERDICT_NONE && dataset_is_pattern(l->set)) {
+		char text[IPADDR_TEXT_MAX];
+
 		v = ask(l, slice_str(ipaddr_text(addr, text)), rule);
+	}
 	for (unsigned bits = IPADDR_BITS + 1; v == VERDICT_NONE && bits-- > least;) {
 		struct ipaddr net = *addr;
 

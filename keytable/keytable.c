@@ -27,7 +27,6 @@ static bool check_row(void *ctx, struct slice key, struct slice value, const cha
 {
 	struct check *check = ctx;
 	struct keytable_row row = { .name = key };
-	char shown[80];
 
 	check->e = keyref_parse(value, &row, check->detail);
 	if (check->e == ERR_OK && key.len > LIMIT_KEY_NAME_BYTES) {
@@ -35,9 +34,12 @@ static bool check_row(void *ctx, struct slice key, struct slice value, const cha
 			       LIMIT_KEY_NAME_BYTES);
 		check->e = ERR_CONFIG;
 	}
-	if (check->e != ERR_OK)
+	if (check->e != ERR_OK) {
+		char shown[80];
+
 		err_detail_prefix(check->detail, "%s: key '%s': ", origin,
 				  text_sanitize(key, shown, sizeof(shown)));
+	}
 	return check->e == ERR_OK;
 }
 
@@ -66,24 +68,25 @@ enum err keytable_open(const char *spec, struct files *files, struct keytable **
 enum err keytable_open_single(const char *domain, const char *selector, const char *key,
 			      struct keytable **ret_table, struct err_detail *detail)
 {
-	AUTO(keytable_free) struct keytable *t = calloc(1, sizeof(*t));
+	struct keytable *t = calloc(1, sizeof(*t));
 	size_t room = strlen(domain) + strlen(selector) + strlen(key) + 3;
+	char *value = malloc(room);
 	struct keytable_row row;
-	enum err e;
+	enum err e = ERR_NOMEM;
 
-	if (t == NULL)
-		return ERR_NOMEM;
-	t->single = malloc(room);
-	if (t->single == NULL)
-		return ERR_NOMEM;
-	(void)snprintf(t->single, room, "%s:%s:%s", domain, selector, key);
-	e = keyref_parse(slice_str(t->single), &row, detail);
+	if (t != NULL && value != NULL) {
+		(void)snprintf(value, room, "%s:%s:%s", domain, selector, key);
+		e = keyref_parse(slice_str(value), &row, detail);
+		if (e != ERR_OK)
+			err_detail_prefix(detail, "Domain, Selector, KeyFile: ");
+	}
 	if (e != ERR_OK) {
-		err_detail_prefix(detail, "Domain, Selector, KeyFile: ");
+		free(value);
+		free(t);
 		return e;
 	}
+	t->single = value;
 	*ret_table = t;
-	t = NULL; /* handed over */
 	return ERR_OK;
 }
 

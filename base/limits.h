@@ -1,27 +1,28 @@
-/* Every limit on foreign input, with its reason. Bytes unless the name says otherwise. */
+/* Every limit on foreign input, with its reason. Bytes unless the name says otherwise; plain
+ * numbers, for a product of unsigned ints is a trap where a size_t is wanted. */
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
 /* Header block: default of MaximumHeaders; Postfix's own header_size_limit is 102400. */
-#define LIMIT_HEADER_BYTES_DEFAULT (256u * 1024u)
+#define LIMIT_HEADER_BYTES_DEFAULT 262144u
 /* Fields in one message: far above real mail (about 100), low enough that h= work stays small. */
 #define LIMIT_HEADER_FIELDS 2000u
 /* Names in h=: a signature that lists more is not worth the work (real ones: below 60). */
 #define LIMIT_H_NAMES 256u
 /* One DKIM-Signature value we parse; ML-DSA will need some 4 KB. */
-#define LIMIT_SIG_HEADER_BYTES (16u * 1024u)
+#define LIMIT_SIG_HEADER_BYTES 16384u
 /* One DKIM-Signature value we write: a full h= and an 8192-bit signature. */
-#define LIMIT_SIG_HEADER_OUT_BYTES (32u * 1024u)
+#define LIMIT_SIG_HEADER_OUT_BYTES 32768u
 /* z=, a help for a person who looks for what changed: it must not crowd out the rest. */
-#define LIMIT_Z_BYTES (8u * 1024u)
+#define LIMIT_Z_BYTES 8192u
 /* Tags in one tag list. */
 #define LIMIT_TAGS 64u
 /* Signatures we add to one message. */
 #define LIMIT_SIGN_REQUESTS 32u
 /* Memory of one message beyond its header block. */
-#define LIMIT_MESSAGE_ARENA_BYTES (8u * 1024u * 1024u)
+#define LIMIT_MESSAGE_ARENA_BYTES 8388608u
 /* TXT answer: an 8192-bit key in base64 with every tag is below 2 KB; ML-DSA-87 3.6 KB. */
-#define LIMIT_KEY_RECORD_BYTES (16u * 1024u)
+#define LIMIT_KEY_RECORD_BYTES 16384u
 /* Names and texts that cross the border to the signer process. */
 #define LIMIT_KEY_NAME_BYTES 1024u
 #define LIMIT_DOMAIN_BYTES 253u

@@ -1,12 +1,15 @@
 /* The lexer of address fields. */
 #include "dkim/address_lex.h"
 
-#define SPECIALS ".@<>,:;]"
+static bool is_one_of(char c, struct slice set)
+{
+	return slice_find(set, c) != set.len;
+}
 
 static bool is_atom_byte(char c)
 {
 	return (unsigned char)c > ' ' && (unsigned char)c != 127 &&
-	       memchr("()<>[]:;@\\,.\"", c, 13) == NULL;
+	       !is_one_of(c, SLICE_LIT("()<>[]:;@\\,.\""));
 }
 
 static bool is_control(char c)
@@ -121,7 +124,7 @@ void address_lex_next(struct address_lexer *l)
 			l->token = ADDRESS_BAD;
 		else
 			take(l, ADDRESS_LITERAL, close + 1);
-	} else if (memchr(SPECIALS, l->rest.ptr[0], sizeof(SPECIALS) - 1) != NULL) {
+	} else if (is_one_of(l->rest.ptr[0], SLICE_LIT(".@<>,:;]"))) {
 		l->special = l->rest.ptr[0];
 		take(l, ADDRESS_SPECIAL, 1);
 	} else {

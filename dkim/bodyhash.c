@@ -141,8 +141,8 @@ static enum err add_hash(struct bodyhash *set, enum dkim_canon canon, enum dkim_
 enum err bodyhash_want(struct bodyhash *set, enum dkim_canon canon, enum dkim_hash hash,
 		       uint64_t limit, size_t *ret_id)
 {
+	enum err e = ERR_OK;
 	size_t id = 0;
-	enum err e;
 
 	if (set->started)
 		return ERR_INTERNAL;
@@ -150,15 +150,13 @@ enum err bodyhash_want(struct bodyhash *set, enum dkim_canon canon, enum dkim_ha
 	       !(set->hashes[id]->canon == canon && set->hashes[id]->algorithm == hash &&
 		 set->hashes[id]->limit == limit))
 		id++;
-	if (id == set->count) {
-		if (set->count == BODYHASH_MAX)
-			return ERR_LIMIT;
+	if (id == BODYHASH_MAX)
+		return ERR_LIMIT;
+	if (id == set->count)
 		e = add_hash(set, canon, hash, limit);
-		if (e != ERR_OK)
-			return e;
-	}
-	*ret_id = id;
-	return ERR_OK;
+	if (e == ERR_OK)
+		*ret_id = id;
+	return e;
 }
 
 void bodyhash_update(struct bodyhash *set, const char *data, size_t len)

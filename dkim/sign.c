@@ -213,7 +213,7 @@ static enum err prepare_with(struct sigwriter *w, struct arena *arena,
 	struct slice text;
 	enum err e;
 
-	buf_init(&wire, 2 * LIMIT_SIG_HEADER_OUT_BYTES);
+	buf_init(&wire, (size_t)2 * LIMIT_SIG_HEADER_OUT_BYTES);
 	e = list_names(arena, headers, params->select, &list);
 	if (e == ERR_OK)
 		e = write_tags(w, headers, params, request, &list);

@@ -90,10 +90,8 @@ void sigwriter_text(struct sigwriter *w, struct slice text)
 {
 	while (text.len != 0) {
 		size_t room = w->column < SIGWRITER_COLUMNS ? SIGWRITER_COLUMNS - w->column : 0;
-		size_t n = text.len < room ? text.len : room;
+		size_t n = text.len <= room ? text.len : room - escape_before(text, room);
 
-		if (n < text.len)
-			n -= escape_before(text, n);
 		add(w, slice_sub(text, 0, n));
 		text = slice_sub(text, n, text.len);
 		if (text.len != 0)

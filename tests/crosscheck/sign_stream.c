@@ -14,7 +14,7 @@
 #include "base/limits.h"
 #include "dkim/sign.h"
 
-#define MESSAGE_MAX (64u * 1024 * 1024)
+#define MESSAGE_MAX 67108864u
 #define KEYS_MAX 4
 
 struct job {

@@ -8,7 +8,7 @@
 #include "dkim/canon.h"
 #include "dkim/canon_kernel.h"
 
-#define OUT_MAX (64u * 1024 * 1024)
+#define OUT_MAX 67108864u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -41,13 +41,19 @@ static void syslog_write(void *ctx, enum log_level level, const char *line)
 
 const struct log_sink log_sink_syslog = { .open = syslog_open, .write = syslog_write };
 
+/* Syslog keeps the level beside the line; standard error has only the line. */
+static const char *const stderr_level[LOG_LEVEL_COUNT] = {
+	[LOG_LEVEL_ERROR] = "error: ", [LOG_LEVEL_WARNING] = "warning: ", [LOG_LEVEL_NOTICE] = "",
+	[LOG_LEVEL_INFO] = "",	       [LOG_LEVEL_DEBUG] = "debug: ",
+};
+
 static void stderr_write(void *ctx, enum log_level level, const char *line)
 {
-	char out[LOG_LINE_BYTES + IDENT_BYTES + 32];
-	int len = snprintf(out, sizeof(out), "%s[%ld]: %s\n", ident, (long)getpid(), line);
+	char out[LOG_LINE_BYTES + IDENT_BYTES + 40];
+	int len = snprintf(out, sizeof(out), "%s[%ld]: %s%s\n", ident, (long)getpid(),
+			   stderr_level[level], line);
 
 	(void)ctx;
-	(void)level;
 	if (len > 0 && write(STDERR_FILENO, out, (size_t)len) < 0)
 		return; /* nowhere to tell it */
 }

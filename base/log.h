@@ -33,7 +33,8 @@ struct log_sink {
 };
 
 extern const struct log_sink log_sink_syslog;
-/** "IDENT[PID]: line", one write(2) a line, so that lines of several processes do not mix. */
+/** "IDENT[PID]: line", with "error: ", "warning: " or "debug: " before the line; one write(2) a
+ * line, so that lines of several processes do not mix. */
 extern const struct log_sink log_sink_stderr;
 
 #define LOG_SINKS_MAX 3u

@@ -152,6 +152,8 @@ class Daemon:
         self.allowed = list(allowed)
         self.environment = {**os.environ, **(environment or {})}
         self.settings = {"Mode": "s", "Socket": self.socket, "SyslogSuccess": "yes", **settings}
+        if FILTER == "opendkim":
+            self.settings["RequireSafeKeys"] = "no"  # it objects to /tmp
         self.socket = self.settings["Socket"]
         self.program = program or (FILTER if FILTER == "opendkim" else os.path.join(BIN, FILTER))
         self.process = None
@@ -275,6 +277,10 @@ class Daemon:
         return milterclient.send(self.socket, message, envelope, **options)
 
 
+MESSAGE = (b"From: Alice <alice@example.com>\r\nTo: Bob <bob@example.net>\r\nSubject: A test\r\n"
+           b"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.com>\r\n\r\nHello Bob.\r\n")
+
+
 class Case(unittest.TestCase):
     """A test with a temporary directory; what it starts is stopped, and its log is read at the end."""
 
@@ -290,6 +296,33 @@ class Case(unittest.TestCase):
             file.write(text)
         os.chmod(self.path(name), mode)
         return self.path(name)
+
+    def file_key_daemon(self, settings=None, **options):
+        """A daemon that signs example.com with an RSA key file: for tests that are not about tokens."""
+        path = self.path("key.pem")
+        self.zone = {"sel._domainkey.example.com": make_key_file(path)}
+        return self.daemon({"Domain": "example.com", "Selector": "sel", "KeyFile": path, **(settings or {})}, **options)
+
+    def token_daemon(self, settings=None, token=None, keys=(), **options):
+        """A daemon that signs example.com with the keys (labels, default rsa2048) of a token."""
+        need_token(self)
+        self.token = token or TokenDirectory(self.path("token")).make()
+        keys = keys or ("rsa2048",)
+        self.zone = {f"{label}._domainkey.example.com": self.token.record(label) for label in keys}
+        self.write("KeyTable", "".join(f"{key} example.com:{key}:{self.token.uris[key]}\n" for key in keys))
+        self.write("SigningTable", "".join(f"*@example.com {key}\n" for key in keys))
+        return self.daemon({"KeyTable": self.path("KeyTable"), "SigningTable": "refile:" + self.path("SigningTable"),
+                            "MultipleSignatures": "yes", "PKCS11Module": SOFTHSM,
+                            "PKCS11PinSource": "file:" + self.token.pin_file, **(settings or {})},
+                           self.token.environment(), **options)
+
+    def assert_signed(self, outcome, selectors=("rsa2048",)):
+        """Accepted with a signature of each of these selectors that dkimpy accepts (self.zone)."""
+        self.assertTrue(outcome.accepted, f"{outcome.answer} {outcome.reply}")
+        verdicts = verifiers.Dkimpy(self.zone).verify(outcome.message.wire())
+        self.assertEqual(sorted(selectors), sorted(verdict.selector for verdict in verdicts))
+        for verdict in verdicts:
+            self.assertTrue(verdict.good, str(verdict))
 
     def daemon(self, settings, environment=None, allowed=(), start=True):
         need(self, FILTER == "opendkim" or os.access(os.path.join(BIN, "hsmdkim"), os.X_OK), f"{BIN}/hsmdkim")

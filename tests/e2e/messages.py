@@ -15,7 +15,7 @@ class Sample:
     raw: bytes
     signed: bool  # does hsmdkim sign it (RSA and Ed25519, d= below)?
     domain: str
-    note: str
+    answer: str  # accept, or reject: it claims a domain of ours and can't be signed
 
     @property
     def message(self):
@@ -31,8 +31,8 @@ TEXT = b"Hello Bob,\r\n\r\nthis is a test.\r\n"
 MEGABYTE = 1 << 20
 
 
-def add(name, header=FROM + REST, body=TEXT, signed=True, domain="example.com", note=""):
-    SAMPLES.append(Sample(name, header + b"\r\n" + body, signed, domain if signed else "", note))
+def add(name, header=FROM + REST, body=TEXT, signed=True, domain="example.com", answer="accept"):
+    SAMPLES.append(Sample(name, header + b"\r\n" + body, signed, domain if signed else "", answer))
 
 
 def add_from(name, value, **options):
@@ -93,8 +93,7 @@ add("mime-base64", FROM + REST + b"MIME-Version: 1.0\r\nContent-Transfer-Encodin
 # Fields: folds, spaces, names.
 add("field-folded", FROM + b"Subject: one\r\n two\r\n\tthree\r\n" + DATE)
 add("field-folded-at-once", FROM + b"Subject:\r\n all of it in the second line\r\n" + DATE)
-add("field-folded-spaces-only", FROM + b"Subject: a\r\n \r\n b\r\n" + DATE,
-    note="a fold that holds only white space")
+add("field-folded-spaces-only", FROM + b"Subject: a\r\n \r\n b\r\n" + DATE)
 add("field-many-folds", FROM + b"References:" + b"".join(b"\r\n <%d@example.com>" % n for n in range(300))
     + b"\r\n" + DATE)
 add("field-no-space", b"From:alice@example.com\r\nTo:bob@example.net\r\nSubject:tight\r\n" + DATE)
@@ -155,8 +154,11 @@ add_from("bad-domain", b" alice@exa..mple.com", signed=False)
 add_from("domain-with-slash", b" alice@../example.com", signed=False)
 add_from("stranger", b" mallory@unlisted.example", signed=False)
 add_from("lookalike", b" mallory@notexample.com", signed=False)
-add_from("two-fields", b" alice@example.com\r\nFrom: mallory@example.org", signed=False)
-add_from("two-authors", b" alice@example.com, mallory@example.org", signed=False)
+# Several authors, one of them ours: refused, for neither signing nor passing it on is right.
+add_from("two-fields", b" alice@example.com\r\nFrom: mallory@example.org", signed=False, answer="reject")
+add_from("two-fields-ours-last", b" mallory@example.org\r\nFrom: alice@example.com", signed=False, answer="reject")
+add_from("two-authors", b" alice@example.com, mallory@example.org", signed=False, answer="reject")
+add_from("two-strangers", b" a@unlisted.example\r\nFrom: b@unlisted.example", signed=False)
 
 # Fields that look like, or are, signatures of others.
 OLD = (b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/simple; d=example.org; s=old; t=1; h=from:to;\r\n"

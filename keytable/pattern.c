@@ -181,12 +181,19 @@ static bool match_wildcards(struct slice text, struct slice key, bool icase)
 	return true;
 }
 
+static bool match_ere(const regex_t *re, struct slice key)
+{
+	char text[PATTERN_ERE_BYTES_MAX + 1];
+
+	if (key.len > PATTERN_ERE_BYTES_MAX || slice_find(key, '\0') != key.len)
+		return false;
+	if (key.len != 0)
+		memcpy(text, key.ptr, key.len);
+	text[key.len] = '\0';
+	return regexec(re, text, 0, NULL, 0) == 0;
+}
+
 bool pattern_match(const struct pattern *p, struct slice text, struct slice key, bool icase)
 {
-	regmatch_t whole = { .rm_so = 0, .rm_eo = (regoff_t)key.len };
-
-	if (p->re == NULL)
-		return match_wildcards(text, key, icase);
-	return key.len <= PATTERN_ERE_BYTES_MAX &&
-	       regexec(p->re, key.ptr, 1, &whole, REG_STARTEND) == 0;
+	return p->re != NULL ? match_ere(p->re, key) : match_wildcards(text, key, icase);
 }

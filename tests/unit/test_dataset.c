@@ -482,7 +482,7 @@ static void a_million_rows_open_fast(void **state)
 
 	(void)state;
 	if (getenv("HSMDKIM_SLOW") == NULL)
-		skip();
+		return;
 	for (size_t f = 0; f < ARRAY_LEN(forms); f++) {
 		AUTO(files_free) struct files *files = files_new_real();
 		AUTO(dataset_free) struct dataset *set = NULL;

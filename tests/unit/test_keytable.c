@@ -301,7 +301,7 @@ static void a_million_rows_open_fast(void **state)
 
 	(void)state;
 	if (getenv("HSMDKIM_SLOW") == NULL)
-		skip();
+		return;
 	out = fopen(tables_path, "w");
 	assert_non_null(out);
 	for (int i = 0; i < 1000000; i++)

@@ -123,6 +123,55 @@ enum err settings_set(struct settings *s, struct slice name, struct slice value,
 	return ERR_OK;
 }
 
+static bool same_value(const struct setting_row *row, const struct settings *a,
+		       const struct settings *b)
+{
+	const void *fa = setting_field_const(a, row);
+	const void *fb = setting_field_const(b, row);
+
+	if (setting_is_text(row))
+		return slice_eq(slice_str(*(char *const *)fa), slice_str(*(char *const *)fb));
+	return memcmp(fa, fb, setting_size(row)) == 0;
+}
+
+static enum err copy_value(const struct setting_row *row, struct settings *to,
+			   const struct settings *from)
+{
+	const char *text;
+	char *copy = NULL;
+
+	if (!setting_is_text(row)) {
+		memcpy(setting_field(to, row), setting_field_const(from, row), setting_size(row));
+		return ERR_OK;
+	}
+	text = *(char *const *)setting_field_const(from, row);
+	if (text != NULL) {
+		copy = slice_dup(slice_str(text));
+		if (copy == NULL)
+			return ERR_NOMEM;
+	}
+	free(*(char **)setting_field(to, row));
+	*(char **)setting_field(to, row) = copy;
+	return ERR_OK;
+}
+
+enum err settings_keep_start(struct settings *next, const struct settings *running,
+			     struct settings_warnings *warnings)
+{
+	for (size_t i = 0; i < SETTING_ID_COUNT; i++) {
+		const struct setting_row *row = &settings_rows[i];
+		struct err_detail text;
+
+		if (!row->start_only || same_value(row, next, running))
+			continue;
+		err_detail_set(&text, "%s: the change takes effect at the next start", row->name);
+		settings_warn(warnings, text.text);
+		if (copy_value(row, next, running) != ERR_OK)
+			return ERR_NOMEM;
+	}
+	return ERR_OK;
+}
+
 /* When On-Default is set the children, who do not see what set a value, must not apply it again. */
 static bool must_print(const struct settings *s, const struct setting_row *row)
 {

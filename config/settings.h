@@ -97,6 +97,14 @@ NODISCARD enum err settings_set(struct settings *s, struct slice name, struct sl
 NODISCARD enum err settings_finish(struct settings *s, struct settings_warnings *warnings,
 				   struct err_detail *detail);
 
+/**
+ * For a reload: settings that are read at start only keep the running value in next.
+ * @param warnings gets a text for each that the file would have changed
+ * @return ERR_NOMEM; next is then not to be used
+ */
+NODISCARD enum err settings_keep_start(struct settings *next, const struct settings *running,
+				       struct settings_warnings *warnings);
+
 /** Print "Name<TAB>value" for every setting that is not at its default (all: every setting).
  * settings_load_text() reads it back to the same settings: this is what crosses to the children. */
 NODISCARD enum err settings_print(const struct settings *s, bool all, FILE *out);

@@ -68,6 +68,9 @@ const char *settings_nearest_name(struct slice name);
 void *setting_field(struct settings *s, const struct setting_row *row);
 const void *setting_field_const(const struct settings *s, const struct setting_row *row);
 
+/** Bytes of the field of a type that is no text. */
+size_t setting_size(const struct setting_row *row);
+
 /** True for types whose field is a malloc'ed text. */
 bool setting_is_text(const struct setting_row *row);
 

@@ -247,6 +247,11 @@ bool setting_is_text(const struct setting_row *row)
 	return types[row->type].read == NULL;
 }
 
+size_t setting_size(const struct setting_row *row)
+{
+	return types[row->type].size;
+}
+
 const char *setting_type_name(const struct setting_row *row)
 {
 	return types[row->type].name;

@@ -119,6 +119,28 @@ static enum err open_hosts(struct whole *w, struct err_detail *detail)
 	return ERR_OK;
 }
 
+/* The three lists may stand in files like any data set. */
+static enum err open_hdrselect(struct whole *w, struct err_detail *detail)
+{
+	const struct settings *s = w->settings;
+	char *sign = NULL;
+	char *omit = NULL;
+	char *oversign = NULL;
+	enum err err = dataset_list("SignHeaders", s->sign_headers, w->files, &sign, detail);
+
+	if (err == ERR_OK)
+		err = dataset_list("OmitHeaders", s->omit_headers, w->files, &omit, detail);
+	if (err == ERR_OK)
+		err = dataset_list("OversignHeaders", s->oversign_headers, w->files, &oversign,
+				   detail);
+	if (err == ERR_OK)
+		err = dkim_hdrselect_new(sign, omit, oversign, &w->hdrselect, detail);
+	free(sign);
+	free(omit);
+	free(oversign);
+	return err;
+}
+
 static void publish(struct whole *w, uint32_t generation)
 {
 	const struct settings *s = w->settings;
@@ -165,8 +187,7 @@ enum err snapshot_new(uint32_t generation, struct settings *settings, struct fil
 	if (err == ERR_OK && settings->signing_table != NULL)
 		err = signtable_open(settings->signing_table, files, &w->signing_table, detail);
 	if (err == ERR_OK)
-		err = dkim_hdrselect_new(settings->sign_headers, settings->omit_headers,
-					 settings->oversign_headers, &w->hdrselect, detail);
+		err = open_hdrselect(w, detail);
 	if (err != ERR_OK)
 		return err;
 	publish(w, generation);

@@ -1,6 +1,7 @@
 /* Data sets: which kind a spec means, and what all kinds share. */
 #include "keytable/dataset_priv.h"
 
+#include "base/buf.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -173,4 +174,49 @@ enum err dataset_each(const struct dataset *set,
 	}
 	free(origin);
 	return ERR_OK;
+}
+
+/* As much text as a header field can name. */
+#define LIST_BYTES_MAX ((size_t)256 * 1024)
+
+static bool list_key(void *ctx, struct slice key, struct slice value, const char *origin)
+{
+	struct buf *list = ctx;
+
+	(void)value;
+	(void)origin;
+	if (list->len != 0)
+		buf_add_ch(list, ',');
+	buf_add(list, key);
+	return list->error == ERR_OK;
+}
+
+enum err dataset_list(const char *name, const char *spec, struct files *files, char **ret_list,
+		      struct err_detail *detail)
+{
+	AUTO(dataset_free) struct dataset *set = NULL;
+	struct buf list;
+	struct slice text = SLICE_LIT("");
+	char *copy = NULL;
+	enum err e = spec != NULL ? dataset_open(name, spec, 0, files, &set, detail) : ERR_OK;
+
+	if (e != ERR_OK || spec == NULL) {
+		if (e == ERR_OK)
+			*ret_list = NULL;
+		return e;
+	}
+	buf_init(&list, LIST_BYTES_MAX);
+	e = dataset_each(set, list_key, &list);
+	if (e == ERR_OK)
+		e = buf_finish(&list, &text);
+	if (e == ERR_OK) {
+		copy = slice_dup(text);
+		e = copy != NULL ? ERR_OK : ERR_NOMEM;
+	}
+	buf_done(&list);
+	if (e == ERR_OK)
+		*ret_list = copy;
+	else
+		err_detail_set(detail, "%s: %s", name, err_text(e));
+	return e;
 }

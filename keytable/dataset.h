@@ -73,4 +73,14 @@ NODISCARD enum err dataset_each(const struct dataset *set,
 					   const char *origin),
 				void *ctx);
 
+/**
+ * The keys of a set as one list, "a,b,c": for settings that are lists of names (SignHeaders, ...)
+ * and may stand in a file.
+ * @param spec     NULL gives NULL
+ * @param ret_list the caller frees it
+ * @return as dataset_open()
+ */
+NODISCARD enum err dataset_list(const char *name, const char *spec, struct files *files,
+				char **ret_list, struct err_detail *detail);
+
 #endif

@@ -246,6 +246,27 @@ static void each_walks_the_rows_with_their_lines(void **state)
 	assert_string_equal(joined, ":3=a,1 :4=b,2 :8=c,stop ");
 }
 
+static void a_list_of_names_may_stand_in_a_file(void **state)
+{
+	AUTO(files_free) struct files *files = files_new_real();
+	char *list = NULL;
+
+	(void)state;
+	assert_int_equal(dataset_list("SignHeaders", table("file:", "*\n+X-Own # c\n-Date\n"),
+				      files, &list, NULL),
+			 ERR_OK);
+	assert_string_equal(list, "*,+X-Own,-Date");
+	free(list);
+	assert_int_equal(dataset_list("SignHeaders", "a, b", files, &list, NULL), ERR_OK);
+	assert_string_equal(list, "a,b");
+	free(list);
+	assert_int_equal(dataset_list("SignHeaders", "csl:", files, &list, NULL), ERR_OK);
+	assert_string_equal(list, "");
+	free(list);
+	assert_int_equal(dataset_list("SignHeaders", NULL, files, &list, NULL), ERR_OK);
+	assert_null(list);
+}
+
 static void empty_tables_find_nothing(void **state)
 {
 	static const char *const texts[] = { "", "\n", "# only a comment", " \t \n" };
@@ -529,6 +550,7 @@ int main(void)
 		cmocka_unit_test(bad_files_name_the_line),
 		cmocka_unit_test(a_line_may_be_longer_than_any_buffer),
 		cmocka_unit_test(each_walks_the_rows_with_their_lines),
+		cmocka_unit_test(a_list_of_names_may_stand_in_a_file),
 		cmocka_unit_test(empty_tables_find_nothing),
 		cmocka_unit_test(the_first_row_of_a_refile_wins_over_all_forms),
 		cmocka_unit_test(usual_patterns_are_not_walked),

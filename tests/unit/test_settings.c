@@ -464,6 +464,37 @@ static void what_is_printed_loads_to_the_same_settings(void **state)
 	}
 }
 
+static void a_reload_keeps_what_is_read_at_start(void **state)
+{
+	struct fixture running;
+	struct fixture next;
+
+	(void)state;
+	fixture_init(&running);
+	fixture_init(&next);
+	assert_int_equal(load(&running,
+			      SLICE_LIT("Socket inet:1@x\nUMask 007\nPidFile /p\nLogWhy no\n"),
+			      NULL),
+			 ERR_OK);
+	assert_int_equal(load(&next,
+			      SLICE_LIT("Socket inet:2@x\nUMask 027\nUserID u\nLogWhy yes\n"
+					"AutoRestartRate 10/1h\n"),
+			      NULL),
+			 ERR_OK);
+	assert_int_equal(settings_keep_start(next.s, running.s, &next.warnings), ERR_OK);
+	assert_string_equal(next.s->socket, "inet:1@x");
+	assert_int_equal(next.s->umask, 7);
+	assert_string_equal(next.s->pid_file, "/p");
+	assert_null(next.s->user_id);
+	assert_int_equal(next.s->auto_restart_rate.count, 0);
+	assert_true(next.s->log_why);
+	assert_int_equal(next.warnings.count, 5);
+	assert_contains(next.warnings.texts[0],
+			"Socket: the change takes effect at the next start");
+	fixture_done(&running);
+	fixture_done(&next);
+}
+
 struct seen {
 	char text[512];
 };
@@ -594,6 +625,7 @@ int main(void)
 		cmocka_unit_test(finish_finds_what_no_line_shows),
 		cmocka_unit_test(on_default_comes_first_wherever_it_stands),
 		cmocka_unit_test(what_is_printed_loads_to_the_same_settings),
+		cmocka_unit_test(a_reload_keeps_what_is_read_at_start),
 		cmocka_unit_test(each_file_gives_what_the_supervisor_must_read),
 		cmocka_unit_test(the_manual_names_every_setting_and_lints),
 		cmocka_unit_test(every_row_has_a_default_that_it_accepts),

@@ -1,7 +1,9 @@
 /* Generations of the configuration: see generation.h. */
 #include "daemon/generation.h"
 
+#include "base/safefile.h"
 #include "config/handover.h"
+#include "daemon/pins.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,10 +64,13 @@ static void read_one(void *ctx, const char *name, const char *path, unsigned use
 	struct reading *r = ctx;
 	bool milter = (use & DATASET_USE_MILTER) != 0;
 
-	if (r->err != ERR_OK)
-		return;
+	if (r->err != ERR_OK || strcmp(name, "PKCS11PinSource") == 0)
+		return; /* PINs have rules of their own */
+	if (r->g->settings->require_safe_keys && strcmp(name, "KeyFile") == 0)
+		r->err = safefile_check(path, r->detail);
 	/* The signer gets the SigningTable, too: it checks that every key name in it exists. */
-	r->err = files_read(r->g->signer, path, r->detail);
+	if (r->err == ERR_OK)
+		r->err = files_read(r->g->signer, path, r->detail);
 	if (r->err == ERR_OK && milter) {
 		r->err = share(r->g->signer, r->g->milter, path);
 		if (r->err != ERR_OK)
@@ -87,7 +92,8 @@ void generation_free(struct generation **generation)
 }
 
 static enum err read_into(struct generation *g, const struct generation_source *source,
-			  struct settings_warnings *warnings, struct err_detail *detail)
+			  const struct generation *old, struct settings_warnings *warnings,
+			  struct err_detail *detail)
 {
 	struct reading reading = { .g = g, .detail = detail };
 	enum err err;
@@ -100,15 +106,17 @@ static enum err read_into(struct generation *g, const struct generation_source *
 	if (err != ERR_OK)
 		return err;
 	settings_each_file(g->settings, read_one, &reading);
-	return reading.err;
+	if (reading.err != ERR_OK)
+		return reading.err;
+	return pins_read(g->settings, old != NULL ? old->signer : NULL, g->signer, detail);
 }
 
-enum err generation_read(const struct generation_source *source, uint32_t number,
-			 struct generation **ret_generation, struct settings_warnings *warnings,
-			 struct err_detail *detail)
+enum err generation_read(const struct generation_source *source, const struct generation *old,
+			 uint32_t number, struct generation **ret_generation,
+			 struct settings_warnings *warnings, struct err_detail *detail)
 {
 	struct generation *g = calloc(1, sizeof(*g));
-	enum err err = g != NULL ? read_into(g, source, warnings, detail) : ERR_NOMEM;
+	enum err err = g != NULL ? read_into(g, source, old, warnings, detail) : ERR_NOMEM;
 
 	if (err != ERR_OK) {
 		generation_free(&g);

@@ -40,8 +40,13 @@ NODISCARD enum err generation_settings(const struct generation_source *source,
 				       struct settings_warnings *warnings,
 				       struct err_detail *detail);
 
-/** Settings and the bytes of every file they name. */
-NODISCARD enum err generation_read(const struct generation_source *source, uint32_t number,
+/**
+ * Settings, the bytes of every file they name, and the PINs.
+ * @param old the generation in force, NULL: none; what was asked at the terminal comes from it
+ * @return as settings_load_file(), settings_finish(), files_read(), pins_read()
+ */
+NODISCARD enum err generation_read(const struct generation_source *source,
+				   const struct generation *old, uint32_t number,
 				   struct generation **ret_generation,
 				   struct settings_warnings *warnings, struct err_detail *detail);
 void generation_free(struct generation **generation);

@@ -34,7 +34,8 @@ static void reload(struct supervisor *s)
 	enum err err;
 
 	notify_reloading();
-	err = generation_read(&s->options->source, s->last_number + 1, &next, &warnings, &detail);
+	err = generation_read(&s->options->source, s->current, s->last_number + 1, &next, &warnings,
+			      &detail);
 	logsetup_warnings(&warnings);
 	if (err != ERR_OK) {
 		log_line(LOG_LEVEL_ERROR, "%s; the configuration in force stays",

@@ -113,8 +113,8 @@ int supervisor_prepare(struct supervisor *s)
 	if (err == ERR_OK)
 		err = enter_base_directory(s, &detail);
 	if (err == ERR_OK)
-		err = generation_read(&s->options->source, ++s->last_number, &s->current, &warnings,
-				      &detail);
+		err = generation_read(&s->options->source, NULL, ++s->last_number, &s->current,
+				      &warnings, &detail);
 	if (s->current != NULL)
 		logsetup_apply(s->current->settings);
 	logsetup_warnings(&warnings);

@@ -1,0 +1,81 @@
+/* Permissions of key and PIN files: see safefile.h. */
+#define _XOPEN_SOURCE 700 /* realpath, S_ISVTX */
+#include "base/safefile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum err owned_by_another(const char *path, const struct stat *st, struct err_detail *detail)
+{
+	if (st->st_uid == 0 || st->st_uid == geteuid())
+		return ERR_OK;
+	err_detail_set(
+		detail,
+		"%s belongs to user %u, who could change it: give it to root (chown root %s)", path,
+		(unsigned)st->st_uid, path);
+	return ERR_FILE_UNSAFE;
+}
+
+static enum err check_file(const char *path, struct err_detail *detail)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		err_detail_set(detail, "%s: %s", path, strerror(errno));
+		return ERR_IO;
+	}
+	if ((st.st_mode & (S_IROTH | S_IWOTH | S_IWGRP)) != 0) {
+		err_detail_set(detail,
+			       "%s can be read or written by others (mode %04o): chmod 0600 %s",
+			       path, (unsigned)(st.st_mode & 07777), path);
+		return ERR_FILE_UNSAFE;
+	}
+	return owned_by_another(path, &st, detail);
+}
+
+static enum err check_directory(const char *path, struct err_detail *detail)
+{
+	struct stat st;
+	mode_t loose = S_IWOTH;
+
+	if (stat(path, &st) != 0) {
+		err_detail_set(detail, "%s: %s", path, strerror(errno));
+		return ERR_IO;
+	}
+	if (st.st_gid != 0)
+		loose |= S_IWGRP;
+	if ((st.st_mode & loose) != 0 && (st.st_mode & S_ISVTX) == 0) {
+		err_detail_set(detail,
+			       "directory %s can be written by others (mode %04o): "
+			       "chmod go-w %s",
+			       path, (unsigned)(st.st_mode & 07777), path);
+		return ERR_FILE_UNSAFE;
+	}
+	return owned_by_another(path, &st, detail);
+}
+
+enum err safefile_check(const char *path, struct err_detail *detail)
+{
+	char *real = realpath(path, NULL);
+	char *slash;
+	enum err err;
+
+	if (real == NULL) {
+		err_detail_set(detail, "%s: %s", path, strerror(errno));
+		return ERR_IO;
+	}
+	err = check_file(real, detail);
+	while (err == ERR_OK && (slash = strrchr(real, '/')) != NULL) {
+		bool root = slash == real;
+
+		slash[root ? 1 : 0] = '\0';
+		err = check_directory(real, detail);
+		if (root)
+			break;
+	}
+	free(real);
+	return err;
+}

@@ -1,0 +1,29 @@
+/*
+ * Where a PIN comes from: "file:/path", "credential:NAME" (a systemd credential) or "prompt" (the
+ * terminal, at start). The supervisor reads it with the rights it was started with and hands the
+ * bytes to the signer process among the files of a generation (config/files.h), under the name that
+ * pinsource_name() gives.
+ */
+#ifndef CONFIG_PINSOURCE_H
+#define CONFIG_PINSOURCE_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "config/files.h"
+
+/** The name under which files_map() finds the PIN: the path of file:, else the source as written.
+ */
+struct slice pinsource_name(struct slice source);
+
+/**
+ * Read the PIN of a source now, under its name; nothing happens when it is there already.
+ * @param old        the generation in force, NULL: none; a prompt is answered from it, not asked
+ * again
+ * @param safe_only  RequireSafeKeys: a file that others can read or write is refused
+ * @return ERR_CONFIG (a form that is none of the three, an unset $CREDENTIALS_DIRECTORY, no
+ * terminal), ERR_IO, ERR_FILE_UNSAFE, ERR_NOMEM with a detail
+ */
+NODISCARD enum err pinsource_read(struct slice source, bool safe_only, const struct files *old,
+				  struct files *files, struct err_detail *detail);
+
+#endif

@@ -1,0 +1,283 @@
+/* base/safefile, config/pinsource, daemon/pins: where PINs come from and who may read them. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
+#include "base/safefile.h"
+#include "config/pinsource.h"
+#include "daemon/pins.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+static char file[96];
+
+static int make_dir(void **state)
+{
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "/tmp/hsmdkim-pins.XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	(void)snprintf(file, sizeof(file), "%s/pin", dir);
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	(void)unlink(file);
+	return rmdir(dir);
+}
+
+static void write_file(const char *text, mode_t mode)
+{
+	int fd = open(file, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(fchmod(fd, mode), 0);
+	(void)close(fd);
+}
+
+static void files_that_others_can_reach_are_refused(void **state)
+{
+	static const struct {
+		mode_t file;
+		mode_t directory;
+		bool good;
+	} cases[] = {
+		{ 0600, 0700, true },  { 0400, 0755, true },  { 0640, 0700, true },
+		{ 0604, 0700, false }, { 0602, 0700, false }, { 0620, 0700, false },
+		{ 0600, 0777, false }, { 0600, 01777, true }, { 0600, 0702, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err_detail detail = { "" };
+		enum err err;
+
+		write_file("x", cases[i].file);
+		assert_int_equal(chmod(dir, cases[i].directory), 0);
+		err = safefile_check(file, &detail);
+		assert_int_equal(chmod(dir, 0700), 0);
+		assert_int_equal(err, cases[i].good ? ERR_OK : ERR_FILE_UNSAFE);
+		if (!cases[i].good)
+			assert_non_null(strstr(detail.text, "chmod "));
+	}
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(safefile_check(file, NULL), ERR_IO);
+}
+
+static void another_user_s_file_is_refused(void **state)
+{
+	struct err_detail detail = { "" };
+
+	(void)state;
+	write_file("x", 0600);
+	if (geteuid() != 0 || chown(file, 12345, (gid_t)-1) != 0)
+		return; /* only root can give a file away */
+	assert_int_equal(safefile_check(file, &detail), ERR_FILE_UNSAFE);
+	assert_non_null(strstr(detail.text, "belongs to user 12345"));
+	assert_int_equal(unlink(file), 0);
+}
+
+static void a_link_is_judged_by_what_it_points_to(void **state)
+{
+	char link[128];
+
+	(void)state;
+	(void)snprintf(link, sizeof(link), "%s/link", dir);
+	write_file("x", 0604);
+	assert_int_equal(symlink(file, link), 0);
+	assert_int_equal(safefile_check(link, NULL), ERR_FILE_UNSAFE);
+	assert_int_equal(unlink(link), 0);
+}
+
+static struct slice content(struct files *files, const char *name)
+{
+	struct slice text = { NULL, 0 };
+
+	assert_int_equal(files_map(files, name, &text, NULL), ERR_OK);
+	return text;
+}
+
+static void each_source_has_its_name(void **state)
+{
+	(void)state;
+	assert_true(slice_eq(pinsource_name(SLICE_LIT("file:/etc/pin")), SLICE_LIT("/etc/pin")));
+	assert_true(slice_eq(pinsource_name(SLICE_LIT("credential:a")), SLICE_LIT("credential:a")));
+	assert_true(slice_eq(pinsource_name(SLICE_LIT("prompt")), SLICE_LIT("prompt")));
+}
+
+static void a_pin_file_is_read_under_its_path(void **state)
+{
+	struct files *files = files_new_closed();
+	char source[128];
+
+	(void)state;
+	assert_non_null(files);
+	write_file("1234\n", 0600);
+	(void)snprintf(source, sizeof(source), "file:%s", file);
+	assert_int_equal(pinsource_read(slice_str(source), true, NULL, files, NULL), ERR_OK);
+	assert_true(slice_eq(content(files, file), SLICE_LIT("1234\n")));
+	/* once is enough */
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(pinsource_read(slice_str(source), true, NULL, files, NULL), ERR_OK);
+	assert_int_equal(files_count(files), 1);
+	files_free(&files);
+}
+
+static void an_unsafe_pin_file_needs_require_safe_keys_no(void **state)
+{
+	struct files *files = files_new_closed();
+	char source[128];
+
+	(void)state;
+	assert_non_null(files);
+	write_file("1234\n", 0644);
+	(void)snprintf(source, sizeof(source), "file:%s", file);
+	assert_int_equal(pinsource_read(slice_str(source), true, NULL, files, NULL),
+			 ERR_FILE_UNSAFE);
+	assert_int_equal(files_count(files), 0);
+	assert_int_equal(pinsource_read(slice_str(source), false, NULL, files, NULL), ERR_OK);
+	files_free(&files);
+}
+
+static void a_credential_comes_from_systemd_s_directory(void **state)
+{
+	struct files *files = files_new_closed();
+	struct err_detail detail = { "" };
+
+	(void)state;
+	assert_non_null(files);
+	write_file("5678", 0440);
+	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+	assert_int_equal(pinsource_read(SLICE_LIT("credential:pin"), true, NULL, files, &detail),
+			 ERR_CONFIG);
+	assert_non_null(strstr(detail.text, "LoadCredential=pin:"));
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
+	assert_int_equal(pinsource_read(SLICE_LIT("credential:../x"), true, NULL, files, NULL),
+			 ERR_CONFIG);
+	assert_int_equal(pinsource_read(SLICE_LIT("credential:pin"), true, NULL, files, NULL),
+			 ERR_OK);
+	assert_true(slice_eq(content(files, "credential:pin"), SLICE_LIT("5678")));
+	files_free(&files);
+}
+
+static void a_pin_in_the_clear_is_refused_and_not_repeated(void **state)
+{
+	struct files *files = files_new_closed();
+	struct err_detail detail = { "" };
+
+	(void)state;
+	assert_non_null(files);
+	assert_int_equal(pinsource_read(SLICE_LIT("s3cret"), true, NULL, files, &detail),
+			 ERR_CONFIG);
+	assert_null(strstr(detail.text, "s3cret"));
+	assert_int_equal(pinsource_read(SLICE_LIT("file:relative"), true, NULL, files, NULL),
+			 ERR_CONFIG);
+	files_free(&files);
+}
+
+static void what_was_asked_at_the_terminal_is_kept_for_a_reload(void **state)
+{
+	struct files *old = files_new_closed();
+	struct files *files = files_new_closed();
+
+	(void)state;
+	assert_non_null(old);
+	assert_non_null(files);
+	write_file("9999", 0600);
+	assert_int_equal(files_read(old, file, NULL), ERR_OK);
+	assert_int_equal(files_put(old, "prompt", dup(files_fd(old, 0))), ERR_OK);
+	assert_int_equal(pinsource_read(SLICE_LIT("prompt"), true, old, files, NULL), ERR_OK);
+	assert_true(slice_eq(content(files, "prompt"), SLICE_LIT("9999")));
+	files_free(&old);
+	files_free(&files);
+}
+
+static enum err read_all(const char *lines, struct files *files, struct err_detail *detail)
+{
+	struct settings *s = settings_new();
+	enum err err;
+
+	assert_non_null(s);
+	assert_int_equal(
+		settings_load_text(s, slice_str(lines), "test", &settings_reader_files, NULL, NULL),
+		ERR_OK);
+	err = pins_read(s, NULL, files, detail);
+	settings_free(&s);
+	return err;
+}
+
+static void the_token_table_s_pins_are_found(void **state)
+{
+	struct files *files = files_new_closed();
+	char lines[512];
+
+	(void)state;
+	assert_non_null(files);
+	write_file("1", 0600);
+	(void)snprintf(
+		lines, sizeof(lines),
+		"TokenTable csl:a=pkcs11:token=A?module-path=/m.so&pin-source=file%%3A%s "
+		"sessions=2,b=pkcs11:token=B?module-path=/m.so,c=pkcs11:token=pin-source=x\n",
+		file);
+	assert_int_equal(read_all(lines, files, NULL), ERR_OK);
+	assert_int_equal(files_count(files), 1);
+	assert_string_equal(files_path(files, 0), file);
+	files_free(&files);
+}
+
+static void a_bad_pin_source_names_its_setting(void **state)
+{
+	static const struct {
+		const char *lines;
+		const char *named;
+	} cases[] = {
+		{ "TokenTable csl:a=pkcs11:token=A?pin-source=file%3\n", "not well-formed" },
+		{ "TokenTable csl:a=pkcs11:token=A?pin-source=%00\n", "not well-formed" },
+		{ "TokenTable csl:a=pkcs11:token=A?pin-source=file:/no/such/pin\n",
+		  "/no/such/pin" },
+		{ "PKCS11Module /m.so\nPKCS11PinSource file:/no/such/pin\n", "PKCS11PinSource: " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct files *files = files_new_closed();
+		struct err_detail detail = { "" };
+
+		assert_non_null(files);
+		assert_int_not_equal(read_all(cases[i].lines, files, &detail), ERR_OK);
+		if (strstr(detail.text, cases[i].named) == NULL)
+			fail_msg("%s: %s", cases[i].lines, detail.text);
+		files_free(&files);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(files_that_others_can_reach_are_refused),
+		cmocka_unit_test(another_user_s_file_is_refused),
+		cmocka_unit_test(a_link_is_judged_by_what_it_points_to),
+		cmocka_unit_test(each_source_has_its_name),
+		cmocka_unit_test(a_pin_file_is_read_under_its_path),
+		cmocka_unit_test(an_unsafe_pin_file_needs_require_safe_keys_no),
+		cmocka_unit_test(a_credential_comes_from_systemd_s_directory),
+		cmocka_unit_test(a_pin_in_the_clear_is_refused_and_not_repeated),
+		cmocka_unit_test(what_was_asked_at_the_terminal_is_kept_for_a_reload),
+		cmocka_unit_test(the_token_table_s_pins_are_found),
+		cmocka_unit_test(a_bad_pin_source_names_its_setting),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

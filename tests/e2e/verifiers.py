@@ -4,6 +4,8 @@ import json
 import os
 import select
 import subprocess
+import sys
+import tempfile
 
 import dkim
 
@@ -125,3 +127,24 @@ class Verifiers:
     def close(self):
         for verifier in self.all:
             verifier.close()
+
+
+def main():
+    """usage: verifiers.py MESSAGE ZONE: the verdicts of both; ZONE holds "name<TAB>record" lines"""
+    message, zone = sys.argv[1:]
+    with open(zone, encoding="utf-8") as file:
+        records = dict(line.rstrip("\n").split("\t", 1) for line in file)
+    with open(message, "rb") as file:
+        raw = file.read()
+    selectors = [name.partition("._domainkey.")[0] for name in records]
+    with tempfile.TemporaryDirectory() as directory:
+        both = Verifiers(records, directory)
+        verdicts = both.verdicts(raw, selectors).values()
+        both.close()
+    for verdict in verdicts:
+        print(verdict)
+    sys.exit(0 if all(verdict.good for verdict in verdicts) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BIN = os.environ.get("BIN", os.path.join(ROOT, "build/release/bin"))
 FILTER = os.environ.get("E2E_FILTER", "hsmdkim")
+USER = "nobody"  # whom the daemon's children run as when the tests run as root
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 
 
@@ -92,7 +93,14 @@ class TokenDirectory:
             label, uri = line.split()
             self.uris[label] = uri
             self.tokens[label] = token
+        self.give()
         return self
+
+    def give(self):
+        """To the user that the signer process runs as; the PIN file stays root's."""
+        if os.geteuid() == 0:
+            run(["chown", "-R", USER, os.path.join(self.path, "tokens"), self.conf])
+            os.chmod(self.path, 0o711)
 
     @property
     def pin(self):
@@ -154,6 +162,8 @@ class Daemon:
         self.settings = {"Mode": "s", "Socket": self.socket, "SyslogSuccess": "yes", **settings}
         if FILTER == "opendkim":
             self.settings["RequireSafeKeys"] = "no"  # it objects to /tmp
+        elif os.geteuid() == 0:
+            self.settings.setdefault("UserID", USER)
         self.socket = self.settings["Socket"]
         self.program = program or (FILTER if FILTER == "opendkim" else os.path.join(BIN, FILTER))
         self.process = None

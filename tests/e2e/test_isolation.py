@@ -101,20 +101,34 @@ class Isolation(harness.Case):
 class Users(harness.Case):
     """Started as root: the children run as the users that the configuration names."""
 
-    def test_children_drop_root(self):
+    def setUp(self):
+        super().setUp()
         harness.need(self, os.geteuid() == 0, "root")
-        daemon = self.token_daemon({"UserID": "nobody", "SignerUserID": "root"})
+
+    def test_one_user_for_both(self):
+        daemon = self.token_daemon({"UserID": "nobody"})
         self.assert_signed(daemon.send(harness.MESSAGE))
-        self.assertNotIn("0", status(daemon.milter_pid())["Uid"].split())
-        self.assertEqual("0000000000000000", status(daemon.milter_pid())["CapEff"])
-        self.assertEqual({"0"}, set(status(daemon.signer_pid())["Uid"].split()))
+        for kind in ("milter", "signer"):
+            self.assertNotIn("0", status(daemon.child(kind))["Uid"].split(), kind)
+            self.assertNotIn("0", status(daemon.child(kind))["Gid"].split(), kind)
+            self.assertEqual("0000000000000000", status(daemon.child(kind))["CapEff"], kind)
+
+    def test_signer_as_another_user(self):
+        """The token is the signer's alone: the milter's user can't read it."""
+        token = harness.TokenDirectory(self.path("token")).make()
+        harness.run(["chown", "-R", "daemon", token.path])
+        os.chmod(token.path, 0o700)
+        daemon = self.token_daemon({"UserID": "nobody", "SignerUserID": "daemon"}, token=token)
+        self.assert_signed(daemon.send(harness.MESSAGE))
+        uids = [status(daemon.child(kind))["Uid"].split()[0] for kind in ("milter", "signer")]
+        self.assertEqual(2, len(set(uids)))
+        self.assertNotIn("0", uids)
 
     def test_files_for_root_only(self):
         """Key and PIN files that only root can read serve children that are not root."""
-        harness.need(self, os.geteuid() == 0, "root")
         daemon = self.file_key_daemon({"UserID": "nobody"})
+        self.assertEqual(0o600, os.stat(self.path("key.pem")).st_mode & 0o777)
         self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
-        self.assertNotIn("0", status(daemon.signer_pid())["Uid"].split())
 
 
 if __name__ == "__main__":

@@ -60,8 +60,10 @@ class Message:
         return cls([tuple(field) for field in fields], body)
 
     def wire(self):
+        """As SMTP carries it: a last line without CRLF gets one."""
+        end = b"" if not self.body or self.body.endswith(b"\r\n") else b"\r\n"
         head = b"".join(name + b":" + value.replace(b"\n", b"\r\n") + b"\r\n" for name, value in self.fields)
-        return head + b"\r\n" + self.body
+        return head + b"\r\n" + self.body + end
 
     def values(self, name):
         return [value for key, value in self.fields if key.lower() == name.lower()]

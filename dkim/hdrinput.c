@@ -12,7 +12,7 @@ enum err dkim_header_input(struct arena *arena, const struct hdrstore *headers,
 	struct slice bytes;
 	enum err e;
 
-	buf_init(&input, LIMIT_SIGN_INPUT_BYTES);
+	buf_init(&input, (size_t)LIMIT_SIGN_INPUT_BYTES);
 	e = hdrpick_new(headers, arena, &pick);
 	if (e != ERR_OK)
 		return e;

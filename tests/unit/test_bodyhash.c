@@ -10,7 +10,7 @@
 #include "base/base64.h"
 #include "dkim/bodyhash.h"
 
-#define ARENA_BYTES (256u * 1024)
+#define ARENA_BYTES 262144u
 
 struct fixture {
 	struct arena *arena;

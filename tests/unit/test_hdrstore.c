@@ -11,7 +11,7 @@
 #include "base/limits.h"
 #include "dkim/hdrstore.h"
 
-#define ARENA_BYTES (64u * 1024 * 1024)
+#define ARENA_BYTES 67108864u
 
 struct fixture {
 	struct arena *arena;

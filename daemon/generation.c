@@ -103,6 +103,8 @@ static enum err read_into(struct generation *g, const struct generation_source *
 	if (g->milter == NULL || g->signer == NULL)
 		return ERR_NOMEM;
 	err = generation_settings(source, &g->settings, warnings, detail);
+	if (err == ERR_OK && old != NULL)
+		err = settings_keep_start(g->settings, old->settings, warnings);
 	if (err != ERR_OK)
 		return err;
 	settings_each_file(g->settings, read_one, &reading);

@@ -61,7 +61,11 @@ enum err signing_start(struct arena *arena, struct sigclient *signer,
 	for (size_t i = 0; i < decision->keys_count; i++) {
 		struct slice copy;
 
-		(void)text_sanitize(decision->keys[i].key_name, name, sizeof(name));
+		/* The single key has no name in a table; the log says which setting it is. */
+		(void)text_sanitize(slice_empty(decision->keys[i].key_name)
+					    ? SLICE_LIT("KeyFile")
+					    : decision->keys[i].key_name,
+				    name, sizeof(name));
 		if (arena_dup(arena, slice_str(name), &copy) != ERR_OK)
 			return ERR_NOMEM;
 		s->slots[i].match = &decision->keys[i];

@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 struct signature {
-	const char *key_name;	  /**< of the KeyTable, "" for the single key; safe for the log */
+	const char
+		*key_name; /**< of the KeyTable, "KeyFile" for the single key; safe for the log */
 	const struct sigkey *key; /**< NULL when it could not be opened */
 	struct slice value; /**< the DKIM-Signature field's value, NUL-terminated, when error is
 			       ERR_OK */

@@ -4,7 +4,6 @@
 #include "base/buf.h"
 #include "base/text.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 static const struct dataset_kind *const kinds[] = { &dataset_kind_file, &dataset_kind_refile,
@@ -48,40 +47,39 @@ static enum err refuse(const char *name, struct slice prefix, struct err_detail 
 }
 
 /* OpenDKIM's rule: a prefix ends at a ':' in the first entry; without one a path is a file, the
- * rest is a list. */
-static enum err choose_kind(const char *name, const char *spec,
-			    const struct dataset_kind **ret_kind, const char **ret_rest,
-			    struct err_detail *detail)
+ * rest is a list.
+ * @return NULL: *ret_error and detail say why */
+static const struct dataset_kind *choose_kind(const char *name, const char *spec,
+					      const char **ret_rest, enum err *ret_error,
+					      struct err_detail *detail)
 {
 	struct slice s = slice_str(spec);
 	size_t colon = slice_find(s, ':');
 
 	*ret_rest = spec;
 	if (colon >= slice_find(s, ',')) { /* also when there is neither */
-		if (slice_ends(s, SLICE_LIT(".db")))
-			return refuse(name, SLICE_LIT("db"), detail);
-		*ret_kind = spec[0] == '/' ? &dataset_kind_file : &dataset_kind_csl;
-		return ERR_OK;
+		if (!slice_ends(s, SLICE_LIT(".db")))
+			return spec[0] == '/' ? &dataset_kind_file : &dataset_kind_csl;
+		*ret_error = refuse(name, SLICE_LIT("db"), detail);
+		return NULL;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		if (slice_ieq(slice_sub(s, 0, colon), slice_str(kinds[i]->prefix))) {
-			*ret_kind = kinds[i];
-			*ret_rest = spec + colon + 1;
-			return ERR_OK;
-		}
-	}
-	return refuse(name, slice_sub(s, 0, colon), detail);
+	*ret_rest = spec + colon + 1;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (slice_ieq(slice_sub(s, 0, colon), slice_str(kinds[i]->prefix)))
+			return kinds[i];
+	*ret_error = refuse(name, slice_sub(s, 0, colon), detail);
+	return NULL;
 }
 
 enum err dataset_open(const char *name, const char *spec, unsigned flags, struct files *files,
 		      struct dataset **ret_set, struct err_detail *detail)
 {
 	AUTO(dataset_free) struct dataset *set = NULL;
-	const struct dataset_kind *kind = NULL;
-	const char *rest = NULL;
-	enum err e = choose_kind(name, spec, &kind, &rest, detail);
+	const char *rest;
+	enum err e = ERR_INTERNAL;
+	const struct dataset_kind *kind = choose_kind(name, spec, &rest, &e, detail);
 
-	if (e != ERR_OK || kind == NULL)
+	if (kind == NULL)
 		return e;
 	set = calloc(1, sizeof(*set));
 	if (set == NULL)
@@ -114,7 +112,7 @@ bool dataset_is_pattern(const struct dataset *set)
 
 size_t dataset_count(const struct dataset *set)
 {
-	return set->rows.count;
+	return set->kind->count(set);
 }
 
 enum err dataset_next(const struct dataset *set, struct slice key, uint32_t *cursor,
@@ -155,25 +153,7 @@ enum err dataset_each(const struct dataset *set,
 				 const char *origin),
 		      void *ctx)
 {
-	size_t room = strlen(set->origin) + 24;
-	char *origin = malloc(room);
-	unsigned long line = 1;
-	size_t offset = 0;
-
-	if (origin == NULL)
-		return ERR_NOMEM;
-	for (uint32_t i = 0; i < set->rows.count; i++) {
-		struct slice key;
-		struct slice value;
-
-		rows_get(&set->rows, i, &key, &value);
-		line = rows_line_after(&set->rows, i, line, &offset);
-		(void)snprintf(origin, room, "%s:%lu", set->origin, line);
-		if (!fn(ctx, key, value, origin))
-			break;
-	}
-	free(origin);
-	return ERR_OK;
+	return set->kind->each(set, fn, ctx);
 }
 
 /* As much text as a header field can name. */

@@ -41,6 +41,7 @@ void dataset_free(struct dataset **set);
 /** True for refile: keys are patterns, and a look-up is by the whole string. */
 bool dataset_is_pattern(const struct dataset *set);
 
+/** Rows; kinds that do not know it say 0. */
 size_t dataset_count(const struct dataset *set);
 
 /**

@@ -21,4 +21,6 @@ const struct dataset_kind dataset_kind_csl = {
 	.open = csl_open,
 	.close = dataset_close_rows,
 	.next = dataset_next_row,
+	.each = dataset_each_row,
+	.count = dataset_count_rows,
 };

@@ -14,4 +14,6 @@ const struct dataset_kind dataset_kind_file = {
 	.open = file_open,
 	.close = dataset_close_rows,
 	.next = dataset_next_row,
+	.each = dataset_each_row,
+	.count = dataset_count_rows,
 };

@@ -3,6 +3,9 @@
 
 #include "base/text.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 static enum err bad_text(const struct dataset *set, struct slice text, size_t at, const char *what,
 			 struct err_detail *detail)
 {
@@ -99,5 +102,36 @@ enum err dataset_next_row(const struct dataset *set, struct slice key, uint32_t 
 		return ERR_NOT_FOUND;
 	rows_get(&set->rows, row, &ret_row->key, &ret_row->value);
 	*cursor = row + 1;
+	return ERR_OK;
+}
+
+size_t dataset_count_rows(const struct dataset *set)
+{
+	return set->rows.count;
+}
+
+enum err dataset_each_row(const struct dataset *set,
+			  bool (*fn)(void *ctx, struct slice key, struct slice value,
+				     const char *origin),
+			  void *ctx)
+{
+	size_t room = strlen(set->origin) + 24;
+	char *origin = malloc(room);
+	unsigned long line = 1;
+	size_t offset = 0;
+
+	if (origin == NULL)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < set->rows.count; i++) {
+		struct slice key;
+		struct slice value;
+
+		rows_get(&set->rows, i, &key, &value);
+		line = rows_line_after(&set->rows, i, line, &offset);
+		(void)snprintf(origin, room, "%s:%lu", set->origin, line);
+		if (!fn(ctx, key, value, origin))
+			break;
+	}
+	free(origin);
 	return ERR_OK;
 }

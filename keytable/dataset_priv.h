@@ -36,6 +36,12 @@ struct dataset_kind {
 	 */
 	enum err (*next)(const struct dataset *set, struct slice key, uint32_t *cursor,
 			 struct dataset_row *ret_row);
+	/** As dataset_each(). */
+	enum err (*each)(const struct dataset *set,
+			 bool (*fn)(void *ctx, struct slice key, struct slice value,
+				    const char *origin),
+			 void *ctx);
+	size_t (*count)(const struct dataset *set);
 	bool is_pattern;
 };
 
@@ -51,9 +57,14 @@ NODISCARD enum err dataset_load_lines(struct dataset *set, const char *name, con
 NODISCARD enum err dataset_index(struct dataset *set, row_class_fn classify,
 				 struct err_detail *detail);
 
+/* The functions of kinds that keep all rows in memory. */
 void dataset_close_rows(struct dataset *set);
-/** The next of exact kinds. */
 enum err dataset_next_row(const struct dataset *set, struct slice key, uint32_t *cursor,
 			  struct dataset_row *ret_row);
+enum err dataset_each_row(const struct dataset *set,
+			  bool (*fn)(void *ctx, struct slice key, struct slice value,
+				     const char *origin),
+			  void *ctx);
+size_t dataset_count_rows(const struct dataset *set);
 
 #endif

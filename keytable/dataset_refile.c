@@ -159,5 +159,7 @@ const struct dataset_kind dataset_kind_refile = {
 	.open = refile_open,
 	.close = refile_close,
 	.next = refile_next,
+	.each = dataset_each_row,
+	.count = dataset_count_rows,
 	.is_pattern = true,
 };

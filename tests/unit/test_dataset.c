@@ -215,8 +215,10 @@ static void a_line_may_be_longer_than_any_buffer(void **state)
 	(void)state;
 	assert_non_null(text);
 	memset(text, 'v', len);
-	memcpy(text, "k ", 2);
-	memcpy(text + len - 3, "\nz", 2);
+	text[0] = 'k';
+	text[1] = ' ';
+	text[len - 3] = '\n';
+	text[len - 2] = 'z';
 	set = open_ok(table_bytes("file:", slice_of(text, len)), 0, files);
 	assert_int_equal(dataset_count(set), 2);
 	assert_int_equal(dataset_find(set, SLICE_LIT("k"), &value), ERR_OK);
@@ -401,7 +403,8 @@ static void many_equal_rows_are_walked_once(void **state)
 	(void)state;
 	assert_non_null(text);
 	for (size_t i = 0; i < rows; i++)
-		memcpy(text + i * 4, "a 1\n", 4);
+		for (size_t c = 0; c < 4; c++)
+			text[i * 4 + c] = "a 1\n"[c];
 	set = open_ok(table_bytes("", slice_of(text, rows * 4)), 0, files);
 	while (dataset_next(set, SLICE_LIT("a"), &cursor, &row) == ERR_OK)
 		n++;

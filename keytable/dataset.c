@@ -180,7 +180,7 @@ enum err dataset_list(const char *name, const char *spec, struct files *files, c
 	char *copy = NULL;
 	enum err e = spec != NULL ? dataset_open(name, spec, 0, files, &set, detail) : ERR_OK;
 
-	if (e != ERR_OK || spec == NULL) {
+	if (e != ERR_OK || set == NULL) { /* an error, or no spec */
 		if (e == ERR_OK)
 			*ret_list = NULL;
 		return e;

@@ -27,6 +27,7 @@ BIN = os.environ.get("BIN", os.path.join(ROOT, "build/release/bin"))
 FILTER = os.environ.get("E2E_FILTER", "hsmdkim")
 USER = "nobody"  # whom the daemon's children run as when the tests run as root
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
+SPY = "/usr/lib/x86_64-linux-gnu/pkcs11-spy.so"  # OpenSC's: writes down every call
 
 
 def wait_for(condition, timeout, what):
@@ -313,7 +314,7 @@ class Case(unittest.TestCase):
         self.zone = {"sel._domainkey.example.com": make_key_file(path)}
         return self.daemon({"Domain": "example.com", "Selector": "sel", "KeyFile": path, **(settings or {})}, **options)
 
-    def token_daemon(self, settings=None, token=None, keys=(), **options):
+    def token_daemon(self, settings=None, token=None, keys=(), environment=None, **options):
         """A daemon that signs example.com with the keys (labels, default rsa2048) of a token."""
         need_token(self)
         self.token = token or TokenDirectory(self.path("token")).make()
@@ -324,7 +325,7 @@ class Case(unittest.TestCase):
         return self.daemon({"KeyTable": self.path("KeyTable"), "SigningTable": "refile:" + self.path("SigningTable"),
                             "MultipleSignatures": "yes", "PKCS11Module": SOFTHSM,
                             "PKCS11PinSource": "file:" + self.token.pin_file, **(settings or {})},
-                           self.token.environment(), **options)
+                           {**self.token.environment(), **(environment or {})}, **options)
 
     def assert_signed(self, outcome, selectors=("rsa2048",)):
         """Accepted with a signature of each of these selectors that dkimpy accepts (self.zone)."""

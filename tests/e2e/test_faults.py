@@ -147,6 +147,30 @@ class Token(FaultCase):
         daemon.expect("configuration reloaded")
         self.wait_signed(daemon)
 
+    def test_wrong_pin_is_sent_once(self):
+        """A token locks after a few: one attempt for all messages, also when the signer process was restarted."""
+        harness.need(self, os.path.exists(harness.SPY), harness.SPY)
+        wrong, calls = self.write("wrong.pin", "not-the-pin\n"), self.write("calls", "", mode=0o666)
+        daemon = self.start({"PKCS11PinSource": "file:" + wrong, "PKCS11Module": harness.SPY},
+                            environment={"PKCS11SPY": harness.SOFTHSM, "PKCS11SPY_OUTPUT": calls})
+
+        def logins():
+            with open(calls, encoding="utf-8", errors="replace") as file:
+                return file.read().count(": C_Login\n")
+        for _ in range(3):
+            self.assert_deferred(daemon, r"PIN")
+        self.assertEqual(1, logins())
+        pid = daemon.signer_pid()
+        os.kill(pid, signal.SIGKILL)
+        harness.wait_for(lambda: daemon.signer_pid() != pid, 20, "a new signer")
+        self.assert_deferred(daemon, r"PIN")
+        self.assertEqual(1, logins())
+        self.write("wrong.pin", self.token.pin + "\n")
+        daemon.signal(signal.SIGHUP)
+        daemon.expect("configuration reloaded")
+        self.wait_signed(daemon)
+        self.assertEqual(2, logins())
+
     def test_one_bad_key_hurts_no_other(self):
         """A KeyTable row whose key is not on the token: its domain waits, the others are signed."""
         harness.need_token(self)

@@ -23,6 +23,7 @@ static void lists_are_read_as_written(void **state)
 	} t[] = {
 		{ NULL, NULL, NULL, "From:" DEFAULT_REST " oversigned From" },
 		{ NULL, NULL, "", "From:" DEFAULT_REST },
+		{ NULL, NULL, ".", "From:" DEFAULT_REST },
 		{ "*", NULL, "", "From:" DEFAULT_REST },
 		{ "", NULL, "", "From" },
 		{ "Subject", NULL, "", "From:Subject" },

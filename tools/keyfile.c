@@ -138,3 +138,41 @@ enum err keyfile_read_public(const char *path, struct buf *ret_spki, struct err_
 	EVP_PKEY_free(key);
 	return e;
 }
+
+/* @return NULL: it is no key */
+static EVP_PKEY *key_from_base64(struct slice text)
+{
+	unsigned char der[LIMIT_KEY_RECORD_BYTES];
+	const unsigned char *at = der;
+	size_t len = 0;
+	EVP_PKEY *key = NULL;
+
+	if (base64_decode(text, BASE64_SKIP_FWS, der, sizeof(der), &len) == ERR_OK)
+		key = d2i_AutoPrivateKey(NULL, &at, (long)len);
+	OPENSSL_cleanse(der, sizeof(der));
+	return key;
+}
+
+enum err keyfile_text_public(struct slice text, struct buf *ret_spki, struct err_detail *detail)
+{
+	EVP_PKEY *key = NULL;
+	enum err e;
+
+	if (slice_starts(text, SLICE_LIT("-----"))) {
+		BIO *pem = BIO_new_mem_buf(text.ptr, (int)text.len);
+
+		if (pem != NULL)
+			key = PEM_read_bio_PrivateKey(pem, NULL, no_passphrase, NULL);
+		BIO_free(pem);
+	} else {
+		key = key_from_base64(text);
+	}
+	if (key == NULL) {
+		err_detail_set(detail,
+			       "the key in the KeyTable is neither PEM nor base64 of a key");
+		return ERR_KEY_BAD;
+	}
+	e = add_public(key, ret_spki);
+	EVP_PKEY_free(key);
+	return e;
+}

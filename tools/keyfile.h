@@ -37,4 +37,8 @@ NODISCARD enum err keyfile_make(const char *path, enum key_type type, unsigned b
 NODISCARD enum err keyfile_read_public(const char *path, struct buf *ret_spki,
 				       struct err_detail *detail);
 
+/** The same of a key that stands in a KeyTable: PEM, or the base64 of its DER. */
+NODISCARD enum err keyfile_text_public(struct slice text, struct buf *ret_spki,
+				       struct err_detail *detail);
+
 #endif

@@ -80,11 +80,12 @@ int options_complain(const struct option_spec *spec, const char *fmt, ...)
 {
 	va_list args;
 
-	(void)fprintf(stderr, "%s: ", spec->program);
+	char text[1024];
+
 	va_start(args, fmt);
-	(void)vfprintf(stderr, fmt, args);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	(void)fprintf(stderr, "\nTry \"%s --help\".\n", spec->program);
+	(void)fprintf(stderr, "%s: %s\nTry \"%s --help\".\n", spec->program, text, spec->program);
 	return spec->usage_exit;
 }
 
@@ -213,8 +214,8 @@ static void print_row(const struct option_row *row, FILE *out)
 void options_print_help(const struct option_spec *spec, FILE *out)
 {
 	static const struct option_row own[] = {
-		{ 0, "help", NULL, OPTION_FLAG, 0, "print this and exit", 0, 0 },
-		{ 0, "version", NULL, OPTION_FLAG, 0, "print the version and exit", 0, 0 },
+		{ 0, OPTION_FLAG, "help", NULL, 0, "print this and exit", 0, 0 },
+		{ 0, OPTION_FLAG, "version", NULL, 0, "print the version and exit", 0, 0 },
 	};
 
 	(void)fprintf(out, "usage: %s %s\n\n", spec->program, spec->synopsis);

@@ -22,11 +22,11 @@ enum option_type {
 };
 
 struct option_row {
-	char letter;	  /**< 0: only the long name */
+	char letter; /**< 0: only the long name */
+	enum option_type type;
 	const char *name; /**< NULL: only the letter */
 	const char *arg;  /**< what the help calls the value */
-	enum option_type type;
-	size_t field; /**< offsetof(struct, field) */
+	size_t field;	  /**< offsetof(struct, field) */
 	const char *help;
 	unsigned min;
 	unsigned max;

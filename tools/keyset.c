@@ -1,0 +1,204 @@
+/* Public halves of the keys of a KeyTable. */
+#include "tools/keyset.h"
+
+#include "base/limits.h"
+#include "keytable/keytable.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void row_done(struct keyset_row *row)
+{
+	free(row->name);
+	free(row->domain);
+	free(row->selector);
+	free(row->ref);
+	pubtext_done(&row->key);
+}
+
+void keyset_done(struct keyset *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		row_done(&set->rows[i]);
+	free(set->rows);
+	free(set->by_p);
+	*set = (struct keyset){ .rows = NULL };
+}
+
+/* Takes the row over, also on failure. */
+static enum err add_row(struct keyset *set, struct keyset_row *row)
+{
+	bool whole = row->name != NULL && row->domain != NULL && row->selector != NULL;
+
+	if (whole && set->count == set->room) {
+		size_t room = set->room != 0 ? set->room * 2 : 16;
+		struct keyset_row *rows = realloc(set->rows, room * sizeof(*rows));
+
+		whole = rows != NULL;
+		if (whole) {
+			set->rows = rows;
+			set->room = room;
+		}
+	}
+	if (!whole) {
+		row_done(row);
+		return ERR_NOMEM;
+	}
+	set->rows[set->count++] = *row;
+	return ERR_OK;
+}
+
+static enum err read_token(const struct keyset_token *token, struct slice ref, struct buf *ret_spki,
+			   struct err_detail *detail)
+{
+	if (token != NULL && token->read != NULL)
+		return token->read(token->ctx, ref, ret_spki, detail);
+	err_detail_set(detail, "no token is configured: set PKCS11Module and PKCS11PinSource, or "
+			       "give --module and --pin-source");
+	return ERR_CONFIG;
+}
+
+static void read_key(struct keyset_row *row, enum keyref_kind kind,
+		     const struct keyset_token *token)
+{
+	struct slice ref = slice_str(row->ref);
+	struct buf spki;
+	enum err e = ERR_INTERNAL;
+
+	buf_init(&spki, LIMIT_PUBKEY_DER_BYTES);
+	switch (kind) {
+	case KEYREF_URI:
+		e = read_token(token, ref, &spki, &row->error);
+		break;
+	case KEYREF_FILE:
+		e = keyfile_read_public(row->ref, &spki, &row->error);
+		break;
+	case KEYREF_PEM:
+		e = keyfile_text_public(ref, &spki, &row->error);
+		break;
+	}
+	if (e == ERR_OK)
+		e = pubtext_from_spki(buf_slice(&spki), &row->key);
+	row->has_key = e == ERR_OK;
+	if (e != ERR_OK && row->error.text[0] == '\0')
+		err_detail_set(&row->error, "%s", err_text(e));
+	buf_done(&spki);
+}
+
+struct load {
+	struct keyset *set;
+	const struct keytable *table;
+	const char *only_domain;
+	const struct keyset_token *token;
+	enum err e;
+};
+
+static bool load_row(void *ctx, const struct keytable_row *row, const char *origin)
+{
+	struct load *load = ctx;
+	bool any = slice_eq(row->domain, SLICE_LIT("%"));
+	struct slice from = load->only_domain != NULL ? slice_str(load->only_domain) : row->domain;
+	struct keyset_row made = { .any_domain = any && load->only_domain == NULL };
+	struct keytable_row found;
+
+	(void)origin;
+	if (!any && load->only_domain != NULL && !slice_ieq(row->domain, from))
+		return true;
+	made.name = slice_dup(row->name);
+	made.selector = slice_dup(row->selector);
+	if (made.any_domain)
+		made.domain = slice_dup(row->domain);
+	else
+		load->e = keytable_find(load->table, row->name, from, &found, &made.domain,
+					&made.ref);
+	if (load->e == ERR_OK && !made.any_domain)
+		read_key(&made, row->kind, load->token);
+	if (load->e == ERR_OK)
+		load->e = add_row(load->set, &made);
+	else
+		row_done(&made);
+	return load->e == ERR_OK;
+}
+
+enum err keyset_load_table(struct keyset *set, const char *spec, struct files *files,
+			   const char *only_domain, const struct keyset_token *token,
+			   struct err_detail *detail)
+{
+	AUTO(keytable_free) struct keytable *table = NULL;
+	struct load load = { .set = set, .only_domain = only_domain, .token = token };
+	enum err e = keytable_open(spec, files, &table, detail);
+
+	load.table = table;
+	if (e == ERR_OK)
+		e = keytable_each(table, load_row, &load);
+	return e == ERR_OK ? load.e : e;
+}
+
+enum err keyset_add_single(struct keyset *set, const char *domain, const char *selector,
+			   const char *ref, const struct keyset_token *token)
+{
+	struct keyset_row row = {
+		.domain = strdup(domain),
+		.selector = strdup(selector),
+		.ref = ref != NULL ? strdup(ref) : NULL,
+	};
+	char name[512];
+
+	(void)snprintf(name, sizeof(name), "%s._domainkey.%s", selector, domain);
+	row.name = strdup(name);
+	if (row.ref != NULL)
+		read_key(&row,
+			 slice_istarts(slice_str(ref), SLICE_LIT("pkcs11:")) ? KEYREF_URI
+									     : KEYREF_FILE,
+			 token);
+	return add_row(set, &row);
+}
+
+static int compare_p(const struct keyset_row *a, struct slice p)
+{
+	struct slice own = buf_slice(&a->key.p);
+
+	if (own.len != p.len)
+		return own.len < p.len ? -1 : 1;
+	return own.len != 0 ? memcmp(own.ptr, p.ptr, p.len) : 0;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct keyset_row *const *left = a;
+	const struct keyset_row *const *right = b;
+
+	return compare_p(*left, buf_slice(&(*right)->key.p));
+}
+
+enum err keyset_index(struct keyset *set)
+{
+	free(set->by_p);
+	set->by_p = calloc(set->count != 0 ? set->count : 1, sizeof(struct keyset_row *));
+	if (set->by_p == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < set->count; i++)
+		set->by_p[i] = &set->rows[i];
+	if (set->count != 0)
+		qsort(set->by_p, set->count, sizeof(struct keyset_row *), compare_rows);
+	return ERR_OK;
+}
+
+const struct keyset_row *keyset_owner(const struct keyset *set, struct slice p)
+{
+	size_t low = 0;
+	size_t high = set->count;
+
+	while (low < high && p.len != 0) {
+		size_t mid = low + (high - low) / 2;
+		int order = compare_p(set->by_p[mid], p);
+
+		if (order == 0)
+			return set->by_p[mid];
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}

@@ -7,7 +7,7 @@
 const char *dns_status_text(enum dns_status status)
 {
 	static const char *const texts[] = {
-#define X(name, text) [name] = text,
+#define X(name, text) [name] = (text),
 		DNS_STATUS_LIST(X)
 #undef X
 	};

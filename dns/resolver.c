@@ -123,14 +123,11 @@ static enum err configure(struct ub_ctx *ub, const struct dns_resolver_config *c
 	return e;
 }
 
-enum err dns_resolver_new(const struct dns_resolver_config *config,
-			  struct dns_resolver **ret_resolver, struct err_detail *detail)
+static enum err start(struct dns_resolver *r, const struct dns_resolver_config *config,
+		      struct err_detail *detail)
 {
-	AUTO(dns_resolver_free) struct dns_resolver *r = calloc(1, sizeof(*r));
 	enum err e;
 
-	if (r == NULL)
-		return ERR_NOMEM;
 	r->ub = ub_ctx_create();
 	if (r->ub == NULL)
 		return ERR_NOMEM;
@@ -139,11 +136,20 @@ enum err dns_resolver_new(const struct dns_resolver_config *config,
 		return e;
 	(void)ub_ctx_async(r->ub, 1);
 	r->pump_runs = pthread_create(&r->pump, NULL, pump_main, r) == 0;
-	if (!r->pump_runs)
-		return ERR_NOMEM;
-	*ret_resolver = r;
-	r = NULL;
-	return ERR_OK;
+	return r->pump_runs ? ERR_OK : ERR_NOMEM;
+}
+
+enum err dns_resolver_new(const struct dns_resolver_config *config,
+			  struct dns_resolver **ret_resolver, struct err_detail *detail)
+{
+	struct dns_resolver *r = calloc(1, sizeof(*r));
+	enum err e = r != NULL ? start(r, config, detail) : ERR_NOMEM;
+
+	if (e == ERR_OK)
+		*ret_resolver = r;
+	else
+		dns_resolver_free(&r);
+	return e;
 }
 
 void dns_resolver_free(struct dns_resolver **resolver)

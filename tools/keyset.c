@@ -111,12 +111,12 @@ static bool load_row(void *ctx, const struct keytable_row *row, const char *orig
 	else
 		load->e = keytable_find(load->table, row->name, from, &found, &made.domain,
 					&made.ref);
-	if (load->e == ERR_OK && !made.any_domain)
-		read_key(&made, row->kind, load->token);
 	if (load->e == ERR_OK)
 		load->e = add_row(load->set, &made);
 	else
 		row_done(&made);
+	if (load->e == ERR_OK && !made.any_domain)
+		read_key(&load->set->rows[load->set->count - 1], row->kind, load->token);
 	return load->e == ERR_OK;
 }
 

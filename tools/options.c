@@ -83,6 +83,7 @@ int options_complain(const struct option_spec *spec, const char *fmt, ...)
 	char text[1024];
 
 	va_start(args, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): false when this is inlined */
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	(void)fprintf(stderr, "%s: %s\nTry \"%s --help\".\n", spec->program, text, spec->program);

@@ -52,24 +52,30 @@ static enum err load_settings(const struct toolconf_request *request, struct set
 	return e;
 }
 
-enum err toolconf_open(const struct toolconf_request *request, struct toolconf **ret_conf,
-		       struct err_detail *detail)
+static enum err load(struct toolconf *c, const struct toolconf_request *request,
+		     struct err_detail *detail)
 {
-	AUTO(toolconf_free) struct toolconf *c = calloc(1, sizeof(*c));
 	enum err e;
 
-	if (c == NULL)
-		return ERR_NOMEM;
 	c->settings = settings_new();
 	c->files = files_new_real();
 	if (c->settings == NULL || c->files == NULL)
 		return ERR_NOMEM;
 	e = load_settings(request, c->settings, detail);
-	if (e != ERR_OK)
-		return e == ERR_IO ? ERR_CONFIG : e;
-	*ret_conf = c;
-	c = NULL; /* handed over */
-	return ERR_OK;
+	return e == ERR_IO ? ERR_CONFIG : e;
+}
+
+enum err toolconf_open(const struct toolconf_request *request, struct toolconf **ret_conf,
+		       struct err_detail *detail)
+{
+	struct toolconf *c = calloc(1, sizeof(*c));
+	enum err e = c != NULL ? load(c, request, detail) : ERR_NOMEM;
+
+	if (e == ERR_OK)
+		*ret_conf = c;
+	else
+		toolconf_free(&c);
+	return e;
 }
 
 enum err toolconf_resolver(const struct toolconf *conf, const char *nameservers,

@@ -1,7 +1,7 @@
 /*
- * The milter's side of the border to the signer process. A request names a key of the KeyTable and carries a
- * digest, so it can be sent again to a signer that was restarted: nothing but the deadline ends it.
- * All functions may be called from any thread.
+ * The milter's side of the border to the signer process. A request names a key of the KeyTable and
+ * carries a digest, so it can be sent again to a signer that was restarted: nothing but the
+ * deadline ends it. All functions may be called from any thread.
  */
 #ifndef SIGNER_CLIENT_H
 #define SIGNER_CLIENT_H
@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/slice.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct sigclient;
@@ -22,11 +23,12 @@ struct sigkey {
 	char *selector; /**< s= */
 	enum dkim_alg alg;
 	unsigned bits;
-	bool wants_input; /**< the token hashes itself: sign gets the canonical header, not its digest */
+	bool wants_input; /**< the token hashes itself: sign gets the canonical header, not its
+			     digest */
 	unsigned char fingerprint[32]; /**< SHA-256 of the SubjectPublicKeyInfo */
 	unsigned char *pubkey;	       /**< SubjectPublicKeyInfo, DER */
 	size_t pubkey_len;
-	unsigned refs; /**< private */
+	atomic_uint refs; /**< private */
 };
 
 struct sigkey *sigkey_ref(struct sigkey *key);
@@ -40,12 +42,12 @@ NODISCARD enum err sigclient_new(size_t max_pending, struct sigclient **ret_clie
 /** Ends the thread; requests that wait get ERR_PEER_LOST. */
 void sigclient_free(struct sigclient **client);
 
-/** Speak to a (new) signer over this SOCK_SEQPACKET socket, owned by the client from now on. What waits is
- * sent again. Keys that were opened before are opened anew when they are next used. */
+/** Speak to a (new) signer over this SOCK_SEQPACKET socket, owned by the client from now on. What
+ * waits is sent again. Keys that were opened before are opened anew when they are next used. */
 void sigclient_attach(struct sigclient *client, int fd);
 
 /** False while no signer is attached. */
-bool sigclient_attached(const struct sigclient *client);
+bool sigclient_attached(struct sigclient *client);
 
 struct sigjob;
 
@@ -56,12 +58,13 @@ struct sigjob;
  * @param deadline_ms clock_mono_ms() at which waiting ends
  * @return ERR_BUSY, ERR_NOMEM, ERR_LIMIT
  */
-NODISCARD enum err sigclient_open(struct sigclient *client, uint32_t generation, struct slice key_name,
-				  struct slice from_domain, int64_t deadline_ms,
-				  struct sigjob **ret_job);
+NODISCARD enum err sigclient_open(struct sigclient *client, uint32_t generation,
+				  struct slice key_name, struct slice from_domain,
+				  int64_t deadline_ms, struct sigjob **ret_job);
 /**
  * @param ret_key sigkey_unref() it
- * @return ERR_TIMEOUT, ERR_PEER_LOST, or what the signer said (ERR_KEY_*, ERR_TOKEN_*), with its text
+ * @return ERR_TIMEOUT, ERR_PEER_LOST, or what the signer said (ERR_KEY_*, ERR_TOKEN_*), with its
+ * text
  */
 NODISCARD enum err sigclient_open_wait(struct sigjob **job, struct sigkey **ret_key,
 				       struct err_detail *detail);
@@ -77,8 +80,8 @@ NODISCARD enum err sigclient_sign(struct sigclient *client, uint32_t generation,
  * @param signature room for LIMIT_SIGNATURE_BYTES
  * @return as sigclient_open_wait(); ERR_KEY_CHANGED when the key has another public key by now
  */
-NODISCARD enum err sigclient_sign_wait(struct sigjob **job, unsigned char *signature, size_t *ret_len,
-				       struct err_detail *detail);
+NODISCARD enum err sigclient_sign_wait(struct sigjob **job, unsigned char *signature,
+				       size_t *ret_len, struct err_detail *detail);
 
 /** Give a job up without waiting; its late answer is dropped. NULL-safe. */
 void sigjob_free(struct sigjob **job);

@@ -1,0 +1,546 @@
+/* The milter's side of the border to the signer process: see client.h. */
+#include "signer/client.h"
+
+#include "base/clock.h"
+#include "signer/keycache.h"
+#include "signer/wire.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A request. It belongs to the caller; while it is pending the client's table points to it, too.
+ * All fields but the request itself are guarded by the client's lock. */
+struct sigjob {
+	struct sigclient *client;
+	pthread_cond_t answered;
+	struct wire_msg request; /* slices into store */
+	char *store;
+	int64_t deadline_ms;
+	bool pending; /* in the table */
+	bool unsent;
+	bool done;
+	enum err error;
+	struct err_detail detail;
+	struct sigkey *key;	  /* OPEN: the answer */
+	unsigned char *signature; /* SIGN: the answer */
+	size_t signature_len;
+};
+
+struct sigclient {
+	pthread_mutex_t lock; /* guards all below but reader, wake_fd */
+	pthread_t reader;
+	int wake_fd; /* eventfd: the reader looks at fd and stop anew */
+	int fd; /* -1: no signer; closed by the reader only, so that it never polls a stranger */
+	int next_fd; /* what attach() brought, -1: none */
+	bool stop;
+	uint64_t sequence;
+	size_t unsent;
+	size_t max_pending;
+	size_t free_count;
+	uint32_t *free_places;
+	struct sigjob **places; /* id % max_pending is the place */
+	struct keycache *cache;
+};
+
+/* ---- keys ---- */
+
+struct sigkey *sigkey_ref(struct sigkey *key)
+{
+	atomic_fetch_add_explicit(&key->refs, 1, memory_order_relaxed);
+	return key;
+}
+
+void sigkey_unref(struct sigkey **key)
+{
+	struct sigkey *k;
+
+	if (key == NULL || *key == NULL)
+		return;
+	k = *key;
+	*key = NULL;
+	if (atomic_fetch_sub_explicit(&k->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	free(k->name);
+	free(k->domain);
+	free(k->selector);
+	free(k->pubkey);
+	free(k);
+}
+
+static struct sigkey *key_new(struct slice name, const struct wire_msg *answer)
+{
+	struct sigkey *key = calloc(1, sizeof(*key));
+
+	if (key == NULL)
+		return NULL;
+	atomic_init(&key->refs, 1);
+	key->name = slice_dup(name);
+	key->domain = slice_dup(answer->domain);
+	key->selector = slice_dup(answer->selector);
+	key->pubkey = (unsigned char *)slice_dup(answer->bytes);
+	key->pubkey_len = answer->bytes.len;
+	key->alg = answer->alg;
+	key->bits = answer->bits;
+	key->wants_input = answer->wants_input;
+	if (key->name == NULL || key->domain == NULL || key->selector == NULL ||
+	    key->pubkey == NULL ||
+	    EVP_Digest(answer->bytes.ptr, answer->bytes.len, key->fingerprint, NULL, EVP_sha256(),
+		       NULL) != 1)
+		sigkey_unref(&key);
+	return key;
+}
+
+/* ---- the table of pending requests; the lock is held ---- */
+
+static bool enter(struct sigclient *c, struct sigjob *job)
+{
+	uint32_t place;
+
+	if (c->free_count == 0)
+		return false;
+	place = c->free_places[--c->free_count];
+	job->request.id = ++c->sequence * c->max_pending + place;
+	c->places[place] = job;
+	job->pending = true;
+	job->unsent = true;
+	c->unsent++;
+	return true;
+}
+
+static void leave(struct sigclient *c, struct sigjob *job)
+{
+	size_t place = (size_t)(job->request.id % c->max_pending);
+
+	if (!job->pending)
+		return;
+	c->places[place] = NULL;
+	c->free_places[c->free_count++] = (uint32_t)place;
+	job->pending = false;
+	if (job->unsent)
+		c->unsent--;
+	job->unsent = false;
+}
+
+static void complete(struct sigclient *c, struct sigjob *job, enum err error)
+{
+	leave(c, job);
+	job->error = error;
+	job->done = true;
+	(void)pthread_cond_signal(&job->answered);
+}
+
+/* ---- sending; the lock is held ---- */
+
+static void wake(struct sigclient *c)
+{
+	const uint64_t one = 1;
+
+	(void)!write(c->wake_fd, &one, sizeof(one));
+}
+
+/* @return false when the socket is full: the reader goes on when it has room */
+static bool send_job(struct sigclient *c, struct sigjob *job)
+{
+	int64_t left = job->deadline_ms - clock_mono_ms();
+	AUTO(buf_done) struct buf packet;
+	enum err e;
+
+	job->request.left_ms = left > 0 ? (uint32_t)(left < INT32_MAX ? left : INT32_MAX) : 0;
+	buf_init(&packet, WIRE_PACKET_BYTES);
+	e = wire_encode(&job->request, &packet);
+	if (e != ERR_OK) {
+		complete(c, job, e);
+		return true;
+	}
+	if (send(c->fd, packet.data, packet.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return errno != EAGAIN &&
+		       errno != ENOBUFS; /* a lost peer is the reader's business */
+	job->unsent = false;
+	c->unsent--;
+	return true;
+}
+
+static void send_unsent(struct sigclient *c)
+{
+	for (size_t i = 0; i < c->max_pending && c->unsent > 0 && c->fd >= 0; i++) {
+		struct sigjob *job = c->places[i];
+
+		if (job != NULL && job->unsent && !send_job(c, job))
+			return;
+	}
+}
+
+/* ---- receiving: the reader thread ---- */
+
+static void take_answer(struct sigclient *c, const struct wire_msg *answer)
+{
+	struct sigjob *job = c->places[answer->id % c->max_pending];
+	enum err e = ERR_PROTOCOL;
+
+	if (job == NULL || job->request.id != answer->id)
+		return; /* late: nobody waits any more */
+	if (answer->type == WIRE_FAILED) {
+		e = answer->error;
+		err_detail_set(&job->detail, "%.*s", SLICE_FMT(answer->text));
+	} else if (answer->type == WIRE_OPENED && job->request.type == WIRE_OPEN) {
+		job->key = key_new(job->request.key_name, answer);
+		e = job->key != NULL ? ERR_OK : ERR_NOMEM;
+		if (e == ERR_OK)
+			keycache_put(c->cache, job->request.generation, job->request.key_name,
+				     job->request.from_domain, job->key);
+	} else if (answer->type == WIRE_SIGNED && job->request.type == WIRE_SIGN) {
+		job->signature = (unsigned char *)slice_dup(answer->bytes);
+		job->signature_len = answer->bytes.len;
+		e = job->signature != NULL ? ERR_OK : ERR_NOMEM;
+	}
+	if (e == ERR_KEY_CHANGED || e == ERR_KEY_MISSING || e == ERR_KEY_UNKNOWN)
+		keycache_drop(c->cache, job->request.generation, job->request.key_name,
+			      job->request.from_domain);
+	complete(c, job, e);
+}
+
+/* @return false when the peer is gone */
+static bool receive(struct sigclient *c, char *packet, size_t size)
+{
+	ssize_t n = recv(c->fd, packet, size, MSG_DONTWAIT | MSG_TRUNC);
+	struct wire_msg answer;
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (n == 0)
+		return false;
+	if ((size_t)n <= size && wire_decode(slice_of(packet, (size_t)n), &answer) == ERR_OK)
+		take_answer(c, &answer);
+	return true;
+}
+
+/* A new signer knows nothing of what the old one was asked. */
+static void take_next_fd(struct sigclient *c)
+{
+	if (c->next_fd < 0)
+		return;
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	c->fd = c->next_fd;
+	c->next_fd = -1;
+	keycache_clear(c->cache);
+	for (size_t i = 0; i < c->max_pending; i++) {
+		struct sigjob *job = c->places[i];
+
+		if (job != NULL && !job->unsent) {
+			job->unsent = true;
+			c->unsent++;
+		}
+	}
+}
+
+static void *reader_main(void *arg)
+{
+	struct sigclient *c = arg;
+	char packet[LIMIT_SIGNATURE_BYTES + LIMIT_PUBKEY_DER_BYTES + 4096];
+	uint64_t wakes;
+
+	(void)pthread_mutex_lock(&c->lock);
+	while (!c->stop) {
+		struct pollfd fds[2] = { { .fd = c->wake_fd, .events = POLLIN },
+					 { .fd = c->fd, .events = POLLIN } };
+
+		if (c->unsent > 0)
+			fds[1].events |= POLLOUT;
+		(void)pthread_mutex_unlock(&c->lock);
+		(void)poll(fds, 2, -1);
+		(void)pthread_mutex_lock(&c->lock);
+		if (fds[0].revents != 0)
+			(void)!read(c->wake_fd, &wakes, sizeof(wakes));
+		if ((fds[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+		    !receive(c, packet, sizeof(packet))) {
+			(void)close(c->fd);
+			c->fd = -1;
+		}
+		take_next_fd(c);
+		send_unsent(c);
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+/* ---- client ---- */
+
+static bool client_memory(struct sigclient *c)
+{
+	c->free_places = calloc(c->max_pending, sizeof(*c->free_places));
+	c->places = calloc(c->max_pending, sizeof(struct sigjob *));
+	c->cache = keycache_new();
+	c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return c->free_places != NULL && c->places != NULL && c->cache != NULL && c->wake_fd >= 0;
+}
+
+static void client_memory_free(struct sigclient *c)
+{
+	if (c->wake_fd >= 0)
+		(void)close(c->wake_fd);
+	keycache_free(&c->cache);
+	free(c->places);
+	free(c->free_places);
+	free(c);
+}
+
+enum err sigclient_new(size_t max_pending, struct sigclient **ret_client)
+{
+	struct sigclient *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return ERR_NOMEM;
+	c->fd = c->next_fd = c->wake_fd = -1;
+	c->max_pending = c->free_count = max_pending;
+	if (!client_memory(c)) {
+		client_memory_free(c);
+		return ERR_NOMEM;
+	}
+	for (size_t i = 0; i < max_pending; i++)
+		c->free_places[i] = (uint32_t)(max_pending - 1 - i);
+	(void)pthread_mutex_init(&c->lock, NULL);
+	if (pthread_create(&c->reader, NULL, reader_main, c) != 0) {
+		client_memory_free(c);
+		return ERR_NOMEM;
+	}
+	*ret_client = c;
+	return ERR_OK;
+}
+
+void sigclient_free(struct sigclient **client)
+{
+	struct sigclient *c;
+
+	if (client == NULL || *client == NULL)
+		return;
+	c = *client;
+	*client = NULL;
+	(void)pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	for (size_t i = 0; i < c->max_pending; i++)
+		if (c->places[i] != NULL)
+			complete(c, c->places[i], ERR_PEER_LOST);
+	wake(c);
+	(void)pthread_mutex_unlock(&c->lock);
+	(void)pthread_join(c->reader, NULL);
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	if (c->next_fd >= 0)
+		(void)close(c->next_fd);
+	(void)pthread_mutex_destroy(&c->lock);
+	client_memory_free(c);
+}
+
+void sigclient_attach(struct sigclient *client, int fd)
+{
+	(void)pthread_mutex_lock(&client->lock);
+	if (client->next_fd >= 0)
+		(void)close(client->next_fd);
+	client->next_fd = fd;
+	wake(client);
+	(void)pthread_mutex_unlock(&client->lock);
+}
+
+bool sigclient_attached(struct sigclient *client)
+{
+	bool attached;
+
+	(void)pthread_mutex_lock(&client->lock);
+	attached = client->fd >= 0 || client->next_fd >= 0;
+	(void)pthread_mutex_unlock(&client->lock);
+	return attached;
+}
+
+/* ---- requests ---- */
+
+static struct slice put(char **at, struct slice s)
+{
+	struct slice copy = slice_of(*at, s.len);
+
+	if (s.len != 0)
+		memcpy(*at, s.ptr, s.len);
+	*at += s.len;
+	return copy;
+}
+
+/* A job with its own copy of everything that the request points to. */
+static struct sigjob *job_new(struct sigclient *c, const struct wire_msg *request,
+			      int64_t deadline_ms)
+{
+	struct sigjob *job = calloc(1, sizeof(*job));
+	pthread_condattr_t attr;
+	char *at;
+
+	if (job == NULL)
+		return NULL;
+	job->store = malloc(request->key_name.len + request->from_domain.len +
+			    request->fingerprint.len + request->bytes.len + 1);
+	if (job->store == NULL) {
+		free(job);
+		return NULL;
+	}
+	at = job->store;
+	job->client = c;
+	job->deadline_ms = deadline_ms;
+	job->request = *request;
+	job->request.key_name = put(&at, request->key_name);
+	job->request.from_domain = put(&at, request->from_domain);
+	job->request.fingerprint = put(&at, request->fingerprint);
+	job->request.bytes = put(&at, request->bytes);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&job->answered, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	return job;
+}
+
+void sigjob_free(struct sigjob **job)
+{
+	struct sigjob *j;
+
+	if (job == NULL || *job == NULL)
+		return;
+	j = *job;
+	*job = NULL;
+	if (j->client != NULL) {
+		(void)pthread_mutex_lock(&j->client->lock);
+		leave(j->client, j);
+		(void)pthread_mutex_unlock(&j->client->lock);
+	}
+	(void)pthread_cond_destroy(&j->answered);
+	sigkey_unref(&j->key);
+	free(j->signature);
+	free(j->store);
+	free(j);
+}
+
+/* Put it into the table and send it when the socket has room and nobody waits before it. */
+static enum err submit(struct sigclient *c, struct sigjob *job)
+{
+	enum err e = ERR_OK;
+
+	(void)pthread_mutex_lock(&c->lock);
+	if (!enter(c, job))
+		e = ERR_BUSY;
+	else if (c->fd >= 0 && c->next_fd < 0 && c->unsent == 1)
+		(void)send_job(c, job);
+	if (e == ERR_OK && job->unsent)
+		wake(c);
+	(void)pthread_mutex_unlock(&c->lock);
+	return e;
+}
+
+enum err sigclient_open(struct sigclient *client, uint32_t generation, struct slice key_name,
+			struct slice from_domain, int64_t deadline_ms, struct sigjob **ret_job)
+{
+	const struct wire_msg request = { .type = WIRE_OPEN,
+					  .generation = generation,
+					  .key_name = key_name,
+					  .from_domain = from_domain };
+	struct sigjob *job;
+	enum err e = ERR_OK;
+
+	if (key_name.len > LIMIT_KEY_NAME_BYTES || from_domain.len > LIMIT_DOMAIN_BYTES)
+		return ERR_LIMIT;
+	job = job_new(client, &request, deadline_ms);
+	if (job == NULL)
+		return ERR_NOMEM;
+	(void)pthread_mutex_lock(&client->lock);
+	if (client->next_fd < 0)
+		job->key = keycache_get(client->cache, generation, key_name, from_domain);
+	job->done = job->key != NULL;
+	(void)pthread_mutex_unlock(&client->lock);
+	if (!job->done)
+		e = submit(client, job);
+	if (e != ERR_OK)
+		sigjob_free(&job);
+	else
+		*ret_job = job;
+	return e;
+}
+
+enum err sigclient_sign(struct sigclient *client, uint32_t generation, struct sigkey *key,
+			struct slice from_domain, struct slice bytes, int64_t deadline_ms,
+			struct sigjob **ret_job)
+{
+	const struct wire_msg request = {
+		.type = WIRE_SIGN,
+		.generation = generation,
+		.key_name = slice_str(key->name),
+		.from_domain = from_domain,
+		.alg = key->alg,
+		.fingerprint = slice_of(key->fingerprint, sizeof(key->fingerprint)),
+		.bytes = bytes,
+	};
+	struct sigjob *job;
+	enum err e;
+
+	if (from_domain.len > LIMIT_DOMAIN_BYTES || bytes.len > LIMIT_SIGN_INPUT_BYTES)
+		return ERR_LIMIT;
+	job = job_new(client, &request, deadline_ms);
+	if (job == NULL)
+		return ERR_NOMEM;
+	e = submit(client, job);
+	if (e != ERR_OK)
+		sigjob_free(&job);
+	else
+		*ret_job = job;
+	return e;
+}
+
+/* Until it is answered or its deadline has passed. */
+static enum err wait_done(struct sigjob *job, struct err_detail *detail)
+{
+	struct sigclient *c = job->client;
+	const struct timespec until = { .tv_sec = (time_t)(job->deadline_ms / 1000),
+					.tv_nsec = (long)(job->deadline_ms % 1000) * 1000000L };
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&c->lock);
+	while (!job->done && rc == 0)
+		rc = pthread_cond_timedwait(&job->answered, &c->lock, &until);
+	if (!job->done) {
+		err_detail_set(&job->detail, c->fd < 0 ? "no signer process"
+						       : "the signer process did not answer");
+		complete(c, job, c->fd < 0 ? ERR_PEER_LOST : ERR_TIMEOUT);
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	if (job->error != ERR_OK && detail != NULL)
+		*detail = job->detail;
+	return job->error;
+}
+
+enum err sigclient_open_wait(struct sigjob **job, struct sigkey **ret_key,
+			     struct err_detail *detail)
+{
+	enum err e = wait_done(*job, detail);
+
+	if (e == ERR_OK) {
+		*ret_key = (*job)->key;
+		(*job)->key = NULL; /* handed over */
+	}
+	sigjob_free(job);
+	return e;
+}
+
+enum err sigclient_sign_wait(struct sigjob **job, unsigned char *signature, size_t *ret_len,
+			     struct err_detail *detail)
+{
+	enum err e = wait_done(*job, detail);
+
+	if (e == ERR_OK) {
+		memcpy(signature, (*job)->signature, (*job)->signature_len);
+		*ret_len = (*job)->signature_len;
+	}
+	sigjob_free(job);
+	return e;
+}

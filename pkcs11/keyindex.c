@@ -1,0 +1,206 @@
+/* The private keys of a token by label and id. */
+#include "pkcs11/keyindex.h"
+
+#include "base/hash.h"
+#include "pkcs11/ckr.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#define BATCH 256
+#define NAME_MAX_BYTES 1024u
+#define NONE UINT32_MAX
+
+struct entry {
+	CK_OBJECT_HANDLE handle;
+	char *label;
+	char *id;
+	uint32_t label_len;
+	uint32_t id_len;
+	uint32_t next_label; /* in the same bucket */
+	uint32_t next_id;
+};
+
+struct keyindex {
+	struct entry *entries;
+	size_t count;
+	size_t room;
+	uint32_t *label_buckets;
+	uint32_t *id_buckets;
+	size_t buckets; /* a power of two */
+};
+
+static struct slice label_of(const struct entry *e)
+{
+	return slice_of(e->label, e->label_len);
+}
+
+static struct slice id_of(const struct entry *e)
+{
+	return slice_of(e->id, e->id_len);
+}
+
+void keyindex_free(struct keyindex **index)
+{
+	if (index == NULL || *index == NULL)
+		return;
+	for (size_t i = 0; i < (*index)->count; i++) {
+		free((*index)->entries[i].label);
+		free((*index)->entries[i].id);
+	}
+	free((*index)->entries);
+	free((*index)->label_buckets);
+	free((*index)->id_buckets);
+	free(*index);
+	*index = NULL;
+}
+
+/* One attribute, "" when the key has none or a token lies about its length. */
+static char *read_attribute(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+			    CK_ATTRIBUTE_TYPE type, uint32_t *ret_len)
+{
+	char bytes[NAME_MAX_BYTES];
+	CK_ATTRIBUTE attribute = { type, bytes, sizeof(bytes) };
+
+	*ret_len = 0;
+	if (f->C_GetAttributeValue(session, object, &attribute, 1) == CKR_OK &&
+	    attribute.ulValueLen <= sizeof(bytes))
+		*ret_len = (uint32_t)attribute.ulValueLen;
+	return slice_dup(slice_of(bytes, *ret_len));
+}
+
+static enum err add(struct keyindex *index, CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session,
+		    CK_OBJECT_HANDLE object)
+{
+	struct entry *e;
+
+	if (index->count == index->room) {
+		size_t room = index->room != 0 ? index->room * 2 : 64;
+		struct entry *more = realloc(index->entries, room * sizeof(*more));
+
+		if (more == NULL)
+			return ERR_NOMEM;
+		index->entries = more;
+		index->room = room;
+	}
+	e = &index->entries[index->count];
+	*e = (struct entry){ .handle = object };
+	e->label = read_attribute(f, session, object, CKA_LABEL, &e->label_len);
+	e->id = read_attribute(f, session, object, CKA_ID, &e->id_len);
+	index->count++; /* before the check: free() then finds what there is */
+	return e->label != NULL && e->id != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err search(struct keyindex *index, CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session,
+		       struct err_detail *detail)
+{
+	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE wanted[] = { { CKA_CLASS, &class, sizeof(class) },
+				  { CKA_TOKEN, &yes, sizeof(yes) } };
+	CK_OBJECT_HANDLE found[BATCH];
+	CK_OBJECT_HANDLE *all = NULL;
+	size_t count = 0;
+	CK_ULONG n = 0;
+	CK_RV rv = f->C_FindObjectsInit(session, wanted, ARRAY_LEN(wanted));
+	enum err e = ERR_OK;
+
+	if (rv != CKR_OK)
+		return ckr_error("C_FindObjectsInit", rv, detail);
+	do { /* attributes are read after the search: some tokens allow one operation a session */
+		CK_OBJECT_HANDLE *more;
+
+		rv = f->C_FindObjects(session, found, BATCH, &n);
+		if (rv != CKR_OK || n == 0 || n > BATCH)
+			break;
+		more = realloc(all, (count + n) * sizeof(*all));
+		if (more == NULL) {
+			e = ERR_NOMEM;
+			break;
+		}
+		all = more;
+		memcpy(all + count, found, n * sizeof(*all));
+		count += n;
+	} while (n > 0);
+	(void)f->C_FindObjectsFinal(session);
+	if (rv != CKR_OK)
+		e = ckr_error("C_FindObjects", rv, detail);
+	for (size_t i = 0; i < count && e == ERR_OK; i++)
+		e = add(index, f, session, all[i]);
+	free(all);
+	return e;
+}
+
+static void chain(uint32_t *bucket, uint32_t *next, uint32_t entry)
+{
+	*next = *bucket;
+	*bucket = entry;
+}
+
+static enum err make_buckets(struct keyindex *index)
+{
+	index->buckets = 64;
+	while (index->buckets < index->count * 2)
+		index->buckets *= 2;
+	index->label_buckets = malloc(index->buckets * sizeof(uint32_t));
+	index->id_buckets = malloc(index->buckets * sizeof(uint32_t));
+	if (index->label_buckets == NULL || index->id_buckets == NULL)
+		return ERR_NOMEM;
+	memset(index->label_buckets, 0xff, index->buckets * sizeof(uint32_t));
+	memset(index->id_buckets, 0xff, index->buckets * sizeof(uint32_t));
+	for (size_t i = index->count; i-- > 0;) {
+		struct entry *e = &index->entries[i];
+		size_t mask = index->buckets - 1;
+
+		chain(&index->label_buckets[hash_bytes(label_of(e)) & mask], &e->next_label,
+		      (uint32_t)i);
+		chain(&index->id_buckets[hash_bytes(id_of(e)) & mask], &e->next_id, (uint32_t)i);
+	}
+	return ERR_OK;
+}
+
+enum err keyindex_read(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, struct keyindex **ret_index,
+		       struct err_detail *detail)
+{
+	AUTO(keyindex_free) struct keyindex *index = calloc(1, sizeof(*index));
+	enum err e;
+
+	if (index == NULL)
+		return ERR_NOMEM;
+	e = search(index, f, session, detail);
+	if (e == ERR_OK)
+		e = make_buckets(index);
+	if (e != ERR_OK)
+		return e;
+	*ret_index = index;
+	index = NULL; /* handed over */
+	return ERR_OK;
+}
+
+size_t keyindex_count(const struct keyindex *index)
+{
+	return index->count;
+}
+
+size_t keyindex_find(const struct keyindex *index, struct slice label, struct slice id,
+		     CK_OBJECT_HANDLE *handles, size_t max)
+{
+	bool by_id = id.ptr != NULL;
+	size_t mask = index->buckets - 1;
+	uint32_t at = by_id ? index->id_buckets[hash_bytes(id) & mask]
+			    : index->label_buckets[hash_bytes(label) & mask];
+	size_t count = 0;
+
+	while (at != NONE) {
+		const struct entry *e = &index->entries[at];
+
+		at = by_id ? e->next_id : e->next_label;
+		if ((by_id && !slice_eq(id_of(e), id)) ||
+		    (label.ptr != NULL && !slice_eq(label_of(e), label)))
+			continue;
+		if (count < max)
+			handles[count] = e->handle;
+		count++;
+	}
+	return count;
+}

@@ -1,0 +1,26 @@
+/* The private keys of a token by label and id: one search, then look-ups without Cryptoki. */
+#ifndef PKCS11_KEYINDEX_H
+#define PKCS11_KEYINDEX_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "pkcs11/cryptoki.h"
+
+struct keyindex;
+
+/** Search all private token keys through this session. @return the failed call's error with a
+ * detail, ERR_NOMEM */
+NODISCARD enum err keyindex_read(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session,
+				 struct keyindex **ret_index, struct err_detail *detail);
+void keyindex_free(struct keyindex **index);
+
+size_t keyindex_count(const struct keyindex *index);
+
+/**
+ * Keys with this label and this id; a slice with ptr NULL is not asked for.
+ * @return how many there are; the first max handles are stored
+ */
+size_t keyindex_find(const struct keyindex *index, struct slice label, struct slice id,
+		     CK_OBJECT_HANDLE *handles, size_t max);
+
+#endif

@@ -1,0 +1,23 @@
+/* A PIN in memory that is never swapped, never dumped, and wiped when it goes. */
+#ifndef PKCS11_PIN_H
+#define PKCS11_PIN_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+struct pin;
+
+/**
+ * From the bytes of a PIN file or of a terminal line: one trailing CR, LF or CRLF is cut, nothing
+ * else.
+ * @return ERR_SYNTAX (empty, a NUL, more than LIMIT_PIN_BYTES) with a detail, ERR_NOMEM
+ */
+NODISCARD enum err pin_new(struct slice bytes, struct pin **ret_pin, struct err_detail *detail);
+void pin_free(struct pin **pin);
+
+struct slice pin_bytes(const struct pin *pin);
+
+/** SHA-256 of salt and PIN: to know a refused PIN again without keeping it. 32 bytes. */
+void pin_digest(const struct pin *pin, struct slice salt, unsigned char out[static 32]);
+
+#endif

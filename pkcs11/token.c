@@ -1,0 +1,320 @@
+/* Tokens: finding the slot, the one login, sessions. */
+#include "pkcs11/token_priv.h"
+
+#include "pkcs11/ckr.h"
+#include "pkcs11/module_priv.h"
+#include "pkcs11/uri_priv.h"
+
+#include <stdlib.h>
+
+enum err token_new(const struct token_config *config, struct token **ret_token)
+{
+	struct token *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return ERR_NOMEM;
+	(void)pthread_mutex_init(&t->lock, NULL);
+	t->name = slice_dup(slice_str(config->name));
+	t->module_path = slice_dup(slice_str(config->module_path));
+	t->uri = config->uri;
+	t->pin = config->pin;
+	atomic_init(&t->pin_refused, config->pin_refused);
+	if (config->pin_refused)
+		err_detail_set(&t->pin_detail,
+			       "this PIN was refused before; correct it, then reload");
+	if (t->name == NULL || t->module_path == NULL) {
+		token_free(&t);
+		return ERR_NOMEM;
+	}
+	*ret_token = t;
+	return ERR_OK;
+}
+
+void token_free(struct token **token)
+{
+	struct token *t;
+
+	if (token == NULL || *token == NULL)
+		return;
+	t = *token;
+	*token = NULL;
+	token_detach(t);
+	p11_module_unload(&t->module);
+	(void)pthread_mutex_destroy(&t->lock);
+	free(t->name);
+	free(t->module_path);
+	free(t);
+}
+
+const char *token_name(const struct token *token)
+{
+	return token->name;
+}
+
+bool token_pin_refused(struct token *token)
+{
+	return atomic_load(&token->pin_refused);
+}
+
+bool token_serial(const struct token *token)
+{
+	return token->module != NULL && p11_module_serial(token->module);
+}
+
+/* ---- the slot ---- */
+
+/* Take the slot if it holds the token that is meant. @return CKR_OK also when it does not */
+static CK_RV try_slot(struct token *t, CK_SLOT_ID slot, unsigned *matches)
+{
+	CK_SLOT_INFO slot_info;
+	CK_TOKEN_INFO info;
+	CK_RV rv = t->f->C_GetSlotInfo(slot, &slot_info);
+
+	if (rv == CKR_OK)
+		rv = t->f->C_GetTokenInfo(slot, &info);
+	if (rv != CKR_OK)
+		return rv;
+	if ((info.flags & CKF_TOKEN_INITIALIZED) == 0 ||
+	    (t->uri != NULL && !p11_uri_matches(t->uri, slot, &slot_info, &info)))
+		return CKR_OK;
+	if ((*matches)++ == 0) {
+		t->slot = slot;
+		t->slot_info = slot_info;
+		t->info = info;
+	}
+	return CKR_OK;
+}
+
+static enum err find_slot(struct token *t, struct err_detail *detail)
+{
+	CK_SLOT_ID *slots = NULL;
+	size_t count = 0;
+	unsigned matches = 0;
+	enum err e = p11_module_slots(t->module, &slots, &count, detail);
+
+	if (e != ERR_OK)
+		return e;
+	for (size_t i = 0; i < count; i++)
+		(void)try_slot(t, slots[i],
+			       &matches); /* one broken slot is not the others' fault */
+	free(slots);
+	if (matches == 1)
+		return ERR_OK;
+	if (matches == 0) {
+		err_detail_set(detail, "%s: none of %zu tokens is %s", t->module_path, count,
+			       t->uri != NULL ? p11_uri_text(t->uri) : "initialised");
+		return ERR_TOKEN_ABSENT;
+	}
+	err_detail_set(
+		detail,
+		"%s has %u tokens that match%s%s: name one by token= and serial= in the TokenTable",
+		t->module_path, matches, t->uri != NULL ? " " : "",
+		t->uri != NULL ? p11_uri_text(t->uri) : "");
+	return ERR_AMBIGUOUS;
+}
+
+/* ---- login ---- */
+
+void token_refuse_pin(struct token *token, const struct err_detail *detail)
+{
+	token->pin_detail = *detail;
+	atomic_store(&token->pin_refused, true);
+}
+
+/* What the token says about its PIN before we spend an attempt. */
+static enum err check_pin_flags(struct token *t, struct err_detail *detail)
+{
+	static const struct {
+		CK_FLAGS flag;
+		const char *text;
+	} stops[] = {
+		{ CKF_USER_PIN_LOCKED, "the PIN is locked: unlock it (SO PIN), then reload" },
+		{ CKF_USER_PIN_FINAL_TRY,
+		  "the next wrong PIN locks the token: log in once by hand, then reload" },
+		{ CKF_USER_PIN_TO_BE_CHANGED,
+		  "the PIN must be changed first: do that, then reload" },
+	};
+	struct err_detail reason;
+	CK_TOKEN_INFO info;
+	CK_RV rv = t->f->C_GetTokenInfo(t->slot, &info);
+
+	if (rv != CKR_OK)
+		return ckr_error("C_GetTokenInfo", rv, detail);
+	for (size_t i = 0; i < ARRAY_LEN(stops); i++) {
+		if ((info.flags & stops[i].flag) == 0)
+			continue;
+		err_detail_set(&reason, "token %s: %s", t->name, stops[i].text);
+		token_refuse_pin(t, &reason);
+		if (detail != NULL)
+			*detail = reason;
+		return ERR_TOKEN_PIN;
+	}
+	return ERR_OK;
+}
+
+enum err token_login(struct token *token, CK_SESSION_HANDLE session, struct err_detail *detail)
+{
+	struct err_detail reason;
+	struct slice pin;
+	CK_RV rv;
+	enum err e;
+
+	if (token->pin == NULL || token->logged_in)
+		return ERR_OK;
+	if (token_pin_refused(token)) {
+		if (detail != NULL)
+			*detail = token->pin_detail;
+		return ERR_TOKEN_PIN;
+	}
+	e = check_pin_flags(token, detail);
+	if (e != ERR_OK)
+		return e;
+	pin = pin_bytes(token->pin);
+	rv = token->f->C_Login(session, CKU_USER, (CK_UTF8CHAR_PTR)(uintptr_t)pin.ptr, pin.len);
+	token->logged_in = ckr_info(rv)->class == CKR_CLASS_OK;
+	if (token->logged_in)
+		return ERR_OK;
+	e = ckr_error("C_Login", rv, &reason);
+	err_detail_prefix(&reason, "token %s: ", token->name);
+	if (ckr_info(rv)->class == CKR_CLASS_PIN)
+		token_refuse_pin(token, &reason);
+	if (detail != NULL)
+		*detail = reason;
+	return e;
+}
+
+/* ---- attach and sessions ---- */
+
+void token_detach(struct token *token)
+{
+	keyindex_free(&token->index);
+	if (token->holder != 0)
+		(void)token->f->C_CloseSession(token->holder);
+	token->holder = 0;
+	token->logged_in = false;
+	token->attached = false;
+}
+
+CK_RV token_open_handle(struct token *token, CK_SESSION_HANDLE *ret_handle)
+{
+	CK_FLAGS flags = CKF_SERIAL_SESSION | (token->read_write ? CKF_RW_SESSION : 0);
+	CK_RV rv = token->f->C_OpenSession(token->slot, flags, NULL, NULL, ret_handle);
+
+	if (rv != CKR_SESSION_READ_ONLY && rv != CKR_TOKEN_WRITE_PROTECTED)
+		return rv;
+	token->read_write = !token->read_write; /* some tokens know only the other kind */
+	flags ^= CKF_RW_SESSION;
+	return token->f->C_OpenSession(token->slot, flags, NULL, NULL, ret_handle);
+}
+
+enum err token_attach(struct token *token, struct err_detail *detail)
+{
+	enum err e = ERR_OK;
+	CK_RV rv;
+
+	if (token->attached)
+		return ERR_OK;
+	if (token->module == NULL) {
+		e = p11_module_load(token->module_path, &token->module, detail);
+		if (e == ERR_OK)
+			token->f = p11_module_functions(token->module);
+	}
+	if (e == ERR_OK)
+		e = find_slot(token, detail);
+	if (e != ERR_OK)
+		return e;
+	rv = token_open_handle(token, &token->holder);
+	if (rv != CKR_OK) {
+		token->holder = 0;
+		return ckr_error("C_OpenSession", rv, detail);
+	}
+	e = token_login(token, token->holder, detail);
+	if (e != ERR_OK) {
+		token_detach(token);
+		return e;
+	}
+	token->attached = true;
+	return ERR_OK;
+}
+
+/* A handle for the session, on a token that is attached now. */
+static enum err fill_session(struct token_session *s, struct err_detail *detail)
+{
+	struct token *t = s->token;
+	CK_RV rv = CKR_OK;
+	enum err e;
+
+	(void)pthread_mutex_lock(&t->lock);
+	e = token_attach(t, detail);
+	if (e == ERR_OK) {
+		s->f = t->f;
+		rv = token_open_handle(t, &s->handle);
+		if (ckr_info(rv)->class == CKR_CLASS_FAIL_OVER && rv != CKR_SESSION_COUNT)
+			token_detach(t); /* it went away since */
+	}
+	(void)pthread_mutex_unlock(&t->lock);
+	if (e == ERR_OK && rv == CKR_OK)
+		return ERR_OK;
+	s->handle = 0;
+	return e != ERR_OK ? e : ckr_error("C_OpenSession", rv, detail);
+}
+
+void token_session_drop(struct token_session *s)
+{
+	if (s->handle != 0)
+		(void)s->f->C_CloseSession(s->handle);
+	s->handle = 0;
+}
+
+enum err token_session_open(struct token *token, struct token_session **ret_session,
+			    struct err_detail *detail)
+{
+	struct token_session *s = calloc(1, sizeof(*s));
+	enum err e;
+
+	if (s == NULL)
+		return ERR_NOMEM;
+	s->token = token;
+	e = fill_session(s, detail);
+	if (e == ERR_OK)
+		*ret_session = s;
+	else
+		free(s);
+	return e;
+}
+
+enum err token_session_reopen(struct token_session *session, struct err_detail *detail)
+{
+	token_session_drop(session);
+	return fill_session(session, detail);
+}
+
+void token_session_close(struct token_session **session)
+{
+	if (session == NULL || *session == NULL)
+		return;
+	token_session_drop(*session);
+	free(*session);
+	*session = NULL;
+}
+
+/* ---- the index ---- */
+
+enum err token_find(struct token_session *session, const struct p11_uri *uri, bool fresh,
+		    CK_OBJECT_HANDLE *handles, size_t max, size_t *ret_count,
+		    struct err_detail *detail)
+{
+	struct token *t = session->token;
+	enum err e = ERR_OK;
+
+	(void)pthread_mutex_lock(&t->lock);
+	if (fresh)
+		keyindex_free(&t->index);
+	if (t->index == NULL)
+		e = keyindex_read(t->f, session->handle, &t->index, detail);
+	if (e == ERR_OK)
+		*ret_count =
+			keyindex_find(t->index, p11_uri_label(uri), p11_uri_id(uri), handles, max);
+	(void)pthread_mutex_unlock(&t->lock);
+	return e;
+}

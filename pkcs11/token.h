@@ -1,0 +1,99 @@
+/*
+ * A token and its sessions. Everything here is synchronous and may block as long as the vendor's
+ * module likes: the signer process calls it from worker threads, one session a thread. What the
+ * sessions of a token share (login, the index of keys) is guarded inside.
+ */
+#ifndef PKCS11_TOKEN_H
+#define PKCS11_TOKEN_H
+
+#include "base/alg.h"
+#include "base/err.h"
+#include "base/pubkey.h"
+#include "pkcs11/module.h"
+#include "pkcs11/pin.h"
+#include "pkcs11/uri.h"
+
+struct token;
+struct token_session;
+struct token_key;
+
+/** Which token, and how to log in. */
+struct token_config {
+	const char *name;	   /**< TokenTable's, for the log; copied */
+	const char *module_path;   /**< copied */
+	const struct p11_uri *uri; /**< which of the module's tokens; NULL: the only one; must
+				      outlive the token */
+	const struct pin *pin;	   /**< NULL: no login; must outlive the token */
+	bool pin_refused; /**< this PIN was refused before (in a process that is gone): do not try
+			     it */
+};
+
+/** @return ERR_NOMEM; touches no module yet */
+NODISCARD enum err token_new(const struct token_config *config, struct token **ret_token);
+/** All its sessions must be closed. */
+void token_free(struct token **token);
+
+const char *token_name(const struct token *token);
+/** True when its PIN was refused or is locked; stays so for the life of the object. */
+bool token_pin_refused(struct token *token);
+/** True when all calls must come from one thread (the module can't lock). Known after the first
+ * session. */
+bool token_serial(const struct token *token);
+
+/**
+ * Load the module if need be, find the token, open a session, log in (once for all sessions).
+ * A wrong PIN is sent once in the life of the object; CKF_USER_PIN_FINAL_TRY and _LOCKED stop
+ * before it.
+ * @return ERR_MODULE, ERR_TOKEN_ABSENT, ERR_TOKEN_PIN, ERR_TOKEN_BUSY, ERR_TOKEN_FAILED,
+ * ERR_AMBIGUOUS, ERR_NOMEM with a detail
+ */
+NODISCARD enum err token_session_open(struct token *token, struct token_session **ret_session,
+				      struct err_detail *detail);
+void token_session_close(struct token_session **session);
+
+/** What an audit of a private key found. */
+struct token_key_info {
+	enum key_type type;
+	unsigned bits;
+	bool sensitive;
+	bool extractable;
+	bool always_sensitive;
+	bool never_extractable;
+	bool is_private;
+	bool always_authenticate;
+	bool second_use;  /**< may also decrypt, unwrap or derive */
+	bool wants_input; /**< the token hashes itself: CKM_SHA256_RSA_PKCS */
+};
+
+/**
+ * Find the private key that the URI names, audit it, read its public key, and make and check one
+ * signature.
+ * @return ERR_KEY_MISSING (the detail says what does match when each attribute is dropped),
+ * ERR_AMBIGUOUS (two different keys, both named), ERR_KEY_BAD, ERR_TOKEN_*, ERR_NOMEM
+ */
+NODISCARD enum err token_key_open(struct token_session *session, const struct p11_uri *uri,
+				  struct token_key **ret_key, struct err_detail *detail);
+void token_key_free(struct token_key **key);
+
+const struct token_key_info *token_key_info(const struct token_key *key);
+/** Borrowed from the key. */
+const struct pubkey *token_key_pubkey(const struct token_key *key);
+/** "RSA 2048 bits, sensitive, not extractable, ..." for the log; @return out */
+const char *token_key_describe(const struct token_key *key, char *out, size_t out_size);
+
+/**
+ * Sign with C_SignInit and C_Sign, climb the recovery ladder (find again, new session, log in) as
+ * far as the return codes ask for, each rung once, and check the signature with the public key.
+ * @param session   any session of the key's token
+ * @param digest    32 bytes; what is signed, or what input's hash is
+ * @param input     the bytes whose hash it is, for keys that want_input; else ignored
+ * @param signature room for LIMIT_SIGNATURE_BYTES
+ * @return ERR_TOKEN_* and ERR_KEY_* with a detail; ERR_TOKEN_LIED when the signature is wrong;
+ *         *ret_reload is set when only a new process can help (the caller restarts)
+ */
+NODISCARD enum err token_key_sign(struct token_session *session, const struct token_key *key,
+				  enum dkim_alg alg, struct slice digest, struct slice input,
+				  unsigned char *signature, size_t *ret_len, bool *ret_reload,
+				  struct err_detail *detail);
+
+#endif

@@ -1,0 +1,77 @@
+/* The parts of a token that session, key and sign code share. */
+#ifndef PKCS11_TOKEN_PRIV_H
+#define PKCS11_TOKEN_PRIV_H
+
+#include "pkcs11/cryptoki.h"
+#include "pkcs11/keyindex.h"
+#include "pkcs11/token.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct token {
+	char *name;
+	char *module_path;
+	const struct p11_uri *uri;
+	const struct pin *pin;
+	pthread_mutex_t lock; /* guards all below; held across Cryptoki calls that every session
+				 waits for */
+	struct p11_module *module;
+	CK_FUNCTION_LIST *f;
+	CK_SLOT_ID slot;
+	bool attached; /* slot and what it said of itself are known */
+	CK_SLOT_INFO slot_info;
+	CK_TOKEN_INFO info;
+	CK_SESSION_HANDLE holder; /* an idle session that keeps the login alive; 0: none */
+	bool logged_in;
+	atomic_bool pin_refused;
+	struct err_detail pin_detail;
+	bool read_write;	/* the token wants R/W sessions even to sign */
+	struct keyindex *index; /* NULL: not read yet */
+};
+
+struct token_session {
+	struct token *token;
+	CK_FUNCTION_LIST *f;
+	CK_SESSION_HANDLE handle;
+};
+
+struct token_key {
+	struct token *token;
+	struct p11_uri *uri;
+	struct token_key_info info;
+	struct pubkey *pubkey;
+	atomic_ulong handle; /* CK_OBJECT_HANDLE; any thread may find it again */
+	CK_MECHANISM_TYPE mechanism;
+};
+
+/** Find the slot, open a holder session, log in; token->lock is held. */
+NODISCARD enum err token_attach(struct token *token, struct err_detail *detail);
+/** Forget slot, login and index: the next attach() looks anew. token->lock is held. */
+void token_detach(struct token *token);
+/** C_Login when nobody is logged in; token->lock is held. */
+NODISCARD enum err token_login(struct token *token, CK_SESSION_HANDLE session,
+			       struct err_detail *detail);
+/** Mark the PIN as refused with the reason that later callers see; token->lock is held or not. */
+void token_refuse_pin(struct token *token, const struct err_detail *detail);
+
+/** Open a session on the token's slot, R/O if it can be. */
+NODISCARD CK_RV token_open_handle(struct token *token, CK_SESSION_HANDLE *ret_handle);
+
+/** Close the session's handle; the next use opens another one. */
+void token_session_drop(struct token_session *session);
+/** Close the session's handle, which is in an unknown state, and open another one. @return as
+ * token_session_open() */
+NODISCARD enum err token_session_reopen(struct token_session *session, struct err_detail *detail);
+
+/**
+ * Look a URI up in the index of private keys; the index is read first when there is none or a fresh
+ * one is wanted.
+ * @param handles room for max; *ret_count may be more
+ * @return ERR_TOKEN_* with a detail, ERR_NOMEM
+ */
+NODISCARD enum err token_find(struct token_session *session, const struct p11_uri *uri, bool fresh,
+			      CK_OBJECT_HANDLE *handles, size_t max, size_t *ret_count,
+			      struct err_detail *detail);
+
+#endif

@@ -1,0 +1,208 @@
+/* One signature on the token, and the recovery ladder that the return codes ask for. */
+#include "pkcs11/ckr.h"
+#include "pkcs11/token_priv.h"
+
+#include "base/limits.h"
+
+#include <string.h>
+
+/* DigestInfo of SHA-256 up to the digest (RFC 8017 section 9.2, note 1). */
+static const unsigned char digest_info_sha256[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60,
+						    0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
+						    0x01, 0x05, 0x00, 0x04, 0x20 };
+
+/* What is signed, and with what. */
+struct job {
+	struct token_session *session;
+	struct token_key *key;
+	enum dkim_alg alg;
+	struct slice digest;
+	struct slice input;
+	unsigned char *signature;
+	CK_ULONG len;
+	const char *function; /* the call that failed */
+};
+
+/* Which rungs of the ladder were climbed. */
+struct rungs {
+	bool refound;
+	bool reopened;
+	bool logged_in;
+};
+
+/* The PIN once more, for this one operation (CKA_ALWAYS_AUTHENTICATE); between SignInit and Sign.
+ */
+static CK_RV login_for_operation(struct job *job)
+{
+	struct token *t = job->session->token;
+	struct slice pin;
+
+	if (t->pin == NULL || token_pin_refused(t))
+		return CKR_USER_NOT_LOGGED_IN;
+	pin = pin_bytes(t->pin);
+	job->function = "C_Login";
+	return job->session->f->C_Login(job->session->handle, CKU_CONTEXT_SPECIFIC,
+					(CK_UTF8CHAR_PTR)(uintptr_t)pin.ptr, pin.len);
+}
+
+static CK_RV sign_once(struct job *job)
+{
+	CK_FUNCTION_LIST *f = job->session->f;
+	CK_MECHANISM mechanism = { job->key->mechanism, NULL, 0 };
+	unsigned char data[sizeof(digest_info_sha256) + 32];
+	struct slice bytes = job->digest;
+	CK_RV rv;
+
+	if (job->key->mechanism == CKM_SHA256_RSA_PKCS) {
+		bytes = job->input;
+	} else if (job->key->mechanism == CKM_RSA_PKCS) {
+		memcpy(data, digest_info_sha256, sizeof(digest_info_sha256));
+		memcpy(data + sizeof(digest_info_sha256), job->digest.ptr, 32);
+		bytes = slice_of(data, sizeof(data));
+	}
+	job->function = "C_SignInit";
+	rv = f->C_SignInit(job->session->handle, &mechanism, atomic_load(&job->key->handle));
+	if (rv == CKR_OK && job->key->info.always_authenticate)
+		rv = login_for_operation(job);
+	if (rv != CKR_OK)
+		return rv;
+	job->function = "C_Sign";
+	job->len = LIMIT_SIGNATURE_BYTES;
+	return f->C_Sign(job->session->handle, (CK_BYTE_PTR)(uintptr_t)bytes.ptr, bytes.len,
+			 job->signature, &job->len);
+}
+
+/* ---- rungs: each @return ERR_OK when it is worth another try ---- */
+
+static enum err find_again(struct job *job, bool *ret_reload, struct err_detail *detail)
+{
+	CK_OBJECT_HANDLE handle = 0;
+	size_t count = 0;
+	enum err e = token_session_reopen(job->session, detail);
+
+	if (e == ERR_OK)
+		e = token_find(job->session, job->key->uri, true, &handle, 1, &count, detail);
+	if (e != ERR_OK)
+		return e;
+	if (count == 0) {
+		/* Some modules see what came back only after a new C_Initialize. */
+		*ret_reload = true;
+		err_detail_set(detail, "token %s: the key is not there any more",
+			       job->session->token->name);
+		return ERR_KEY_MISSING;
+	}
+	atomic_store(&job->key->handle, handle);
+	return ERR_OK;
+}
+
+static enum err log_in_again(struct job *job, struct err_detail *detail)
+{
+	struct token *t = job->session->token;
+
+	(void)pthread_mutex_lock(&t->lock);
+	token_detach(t);
+	(void)pthread_mutex_unlock(&t->lock);
+	return token_session_reopen(job->session, detail);
+}
+
+static void token_is_away(struct job *job)
+{
+	struct token *t = job->session->token;
+
+	(void)pthread_mutex_lock(&t->lock);
+	token_detach(t);
+	(void)pthread_mutex_unlock(&t->lock);
+}
+
+/* Each rung once. @return ERR_OK: try again */
+static enum err climb(struct job *job, struct rungs *rungs, CK_RV rv, bool *ret_reload,
+		      struct err_detail *detail)
+{
+	enum err e = ckr_error(job->function, rv, detail);
+
+	switch (ckr_info(rv)->class) {
+	case CKR_CLASS_REFIND:
+		if (rungs->refound)
+			return e;
+		rungs->refound = true;
+		return find_again(job, ret_reload, detail);
+	case CKR_CLASS_REOPEN:
+		if (rungs->reopened) {
+			*ret_reload = true;
+			return e;
+		}
+		rungs->reopened = true;
+		return token_session_reopen(job->session, detail);
+	case CKR_CLASS_LOGIN:
+		if (rungs->logged_in)
+			return e;
+		rungs->logged_in = true;
+		e = log_in_again(job, detail);
+		return e == ERR_OK ? find_again(job, ret_reload, detail) : e;
+	case CKR_CLASS_RELOAD:
+		*ret_reload = true;
+		return e;
+	case CKR_CLASS_FAIL_OVER:
+		token_is_away(job);
+		return e;
+	case CKR_CLASS_PIN:
+		token_refuse_pin(job->session->token,
+				 detail != NULL ? detail : &(struct err_detail){ "" });
+		return e;
+	case CKR_CLASS_PERMANENT:
+	case CKR_CLASS_BUG:
+	case CKR_CLASS_OK: /* "already logged in" from a call that must not say so */
+		return e;
+	}
+	return e;
+}
+
+static enum err check(const struct job *job, struct err_detail *detail)
+{
+	enum err e = ERR_DENIED;
+
+	if (job->len <= LIMIT_SIGNATURE_BYTES)
+		e = pubkey_verify(job->key->pubkey, job->alg, job->digest,
+				  slice_of(job->signature, job->len));
+	if (e != ERR_DENIED)
+		return e;
+	err_detail_set(detail,
+		       "token %s: the signature does not fit the key's public key; it was not used",
+		       job->session->token->name);
+	return ERR_TOKEN_LIED;
+}
+
+enum err token_key_sign(struct token_session *session, const struct token_key *key,
+			enum dkim_alg alg, struct slice digest, struct slice input,
+			unsigned char *signature, size_t *ret_len, bool *ret_reload,
+			struct err_detail *detail)
+{
+	struct job job = { .session = session,
+			   .key = (struct token_key *)(uintptr_t)key, /* only its handle changes */
+			   .alg = alg,
+			   .digest = digest,
+			   .input = input,
+			   .signature = signature };
+	struct rungs rungs = { false };
+	enum err e = ERR_OK;
+	CK_RV rv;
+
+	if (digest.len != 32 || dkim_alg_info(alg)->key_type != key->info.type)
+		return ERR_KEY_BAD;
+	if (session->handle == 0)
+		e = token_session_reopen(session, detail);
+	while (e == ERR_OK) {
+		rv = sign_once(&job);
+		if (rv == CKR_OK) {
+			e = check(&job, detail);
+			break;
+		}
+		e = climb(&job, &rungs, rv, ret_reload, detail);
+	}
+	if (e == ERR_OK) {
+		*ret_len = job.len;
+		return ERR_OK;
+	}
+	token_session_drop(session); /* in an unknown state: never used again */
+	return e;
+}

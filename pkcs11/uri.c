@@ -1,0 +1,259 @@
+/* PKCS#11 URIs: our checks, then p11-kit's parser. */
+#include "pkcs11/uri_priv.h"
+
+#include "base/limits.h"
+
+#include <p11-kit/uri.h>
+#include <stdlib.h>
+
+struct p11_uri {
+	P11KitUri *kit;
+	char *text;
+	struct slice label; /* borrowed from kit */
+	struct slice id;
+};
+
+enum where { PATH, QUERY };
+
+/* Every attribute that may stand in a URI of ours, and in which. */
+static const struct {
+	struct slice name;
+	enum where where;
+	bool in_key;
+	bool in_token;
+} attributes[] = {
+	{ SLICE_INIT("token"), PATH, true, true },
+	{ SLICE_INIT("manufacturer"), PATH, true, true },
+	{ SLICE_INIT("serial"), PATH, true, true },
+	{ SLICE_INIT("model"), PATH, true, true },
+	{ SLICE_INIT("slot-id"), PATH, true, true },
+	{ SLICE_INIT("slot-description"), PATH, true, true },
+	{ SLICE_INIT("slot-manufacturer"), PATH, true, true },
+	{ SLICE_INIT("library-manufacturer"), PATH, true, true },
+	{ SLICE_INIT("library-description"), PATH, true, true },
+	{ SLICE_INIT("library-version"), PATH, true, true },
+	{ SLICE_INIT("object"), PATH, true, false },
+	{ SLICE_INIT("id"), PATH, true, false },
+	{ SLICE_INIT("type"), PATH, true, false },
+	{ SLICE_INIT("module-path"), QUERY, false, true },
+	{ SLICE_INIT("pin-source"), QUERY, false, true },
+	/* known, so that the message can say why not */
+	{ SLICE_INIT("module-name"), QUERY, false, false },
+	{ SLICE_INIT("pin-value"), QUERY, false, false },
+};
+
+struct checker {
+	enum p11_uri_use use;
+	bool seen[ARRAY_LEN(attributes)];
+	struct err_detail *detail;
+};
+
+static enum err check_value(const struct checker *c, struct slice name, struct slice value)
+{
+	if (value.len == 0) {
+		err_detail_set(c->detail, "%.*s= is empty", SLICE_FMT(name));
+		return ERR_SYNTAX;
+	}
+	if (slice_eq(name, SLICE_LIT("type")) && !slice_eq(value, SLICE_LIT("private"))) {
+		err_detail_set(c->detail,
+			       "type=%.*s: a signing key is type=private (or leave type out)",
+			       SLICE_FMT(value));
+		return ERR_SYNTAX;
+	}
+	if (slice_eq(name, SLICE_LIT("pin-source")) &&
+	    (value.ptr[0] == '|' || slice_istarts(value, SLICE_LIT("%7c")))) {
+		err_detail_set(c->detail,
+			       "pin-source=|command is not allowed: write a file (file:/path)");
+		return ERR_DENIED;
+	}
+	return ERR_OK;
+}
+
+static enum err check_attribute(struct checker *c, enum where where, struct slice text)
+{
+	size_t eq = slice_find(text, '=');
+	struct slice name = slice_sub(text, 0, eq);
+
+	if (eq == text.len) {
+		err_detail_set(c->detail, "\"%.*s\" is not NAME=VALUE", SLICE_FMT(text));
+		return ERR_SYNTAX;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(attributes); i++) {
+		if (!slice_eq(name, attributes[i].name))
+			continue;
+		if (!(c->use == P11_URI_KEY ? attributes[i].in_key : attributes[i].in_token)) {
+			err_detail_set(
+				c->detail,
+				"%.*s is not allowed here: modules and PINs are named in the "
+				"TokenTable, PKCS11Module and PKCS11PinSource, keys in the "
+				"KeyTable",
+				SLICE_FMT(name));
+			return ERR_DENIED;
+		}
+		if (where != attributes[i].where || c->seen[i]) {
+			err_detail_set(c->detail, "%.*s stands %s", SLICE_FMT(name),
+				       c->seen[i] ? "twice"
+				       : where == PATH
+					       ? "in the path; it belongs behind the '?'"
+					       : "behind the '?'; it belongs into the path");
+			return ERR_SYNTAX;
+		}
+		c->seen[i] = true;
+		return check_value(c, name, slice_sub(text, eq + 1, text.len));
+	}
+	err_detail_set(c->detail, "unknown attribute \"%.*s\" (names are lower case)",
+		       SLICE_FMT(name));
+	return ERR_SYNTAX;
+}
+
+/* Characters that p11-kit drops or takes into a value in silence. */
+static enum err check_characters(struct slice text, struct err_detail *detail)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char ch = (unsigned char)text.ptr[i];
+
+		if (ch > ' ' && ch < 0x7f && ch != '#' && ch != '"')
+			continue;
+		err_detail_set(detail, "character 0x%02x in the URI: write %%%02X", ch, ch);
+		return ERR_SYNTAX;
+	}
+	return ERR_OK;
+}
+
+static enum err check_text(struct slice text, enum p11_uri_use use, struct err_detail *detail)
+{
+	struct checker c = { .use = use, .detail = detail };
+	struct slice rest = slice_sub(text, strlen("pkcs11:"), text.len);
+	size_t mark = slice_find(rest, '?');
+	struct slice query = slice_sub(rest, mark + 1, rest.len);
+	struct slice path = slice_sub(rest, 0, mark);
+	struct slice part;
+	enum err e = check_characters(text, detail);
+
+	if (e == ERR_OK && slice_find(path, '&') != path.len) {
+		err_detail_set(
+			detail,
+			"'&' in the path: attributes are separated by ';' (a real & is %%26)");
+		e = ERR_SYNTAX;
+	}
+	while (e == ERR_OK && slice_next(&path, ';', &part))
+		e = check_attribute(&c, PATH, part);
+	if (mark < rest.len)
+		while (e == ERR_OK && slice_next(&query, '&', &part))
+			e = check_attribute(&c, QUERY, part);
+	return e;
+}
+
+static struct slice attribute(P11KitUri *kit, CK_ATTRIBUTE_TYPE type)
+{
+	const CK_ATTRIBUTE *a = p11_kit_uri_get_attribute(kit, type);
+
+	return a != NULL ? slice_of(a->pValue, a->ulValueLen) : slice_of(NULL, 0);
+}
+
+static enum err parse_kit(struct p11_uri *uri, struct err_detail *detail)
+{
+	int rc = p11_kit_uri_parse(uri->text, P11_KIT_URI_FOR_ANY, uri->kit);
+
+	if (rc != P11_KIT_URI_OK || p11_kit_uri_any_unrecognized(uri->kit)) {
+		err_detail_set(detail, "%s",
+			       rc != P11_KIT_URI_OK ? p11_kit_uri_message(rc)
+						    : "a value is not valid");
+		return ERR_SYNTAX;
+	}
+	uri->label = attribute(uri->kit, CKA_LABEL);
+	uri->id = attribute(uri->kit, CKA_ID);
+	return ERR_OK;
+}
+
+enum err p11_uri_parse(struct slice text, enum p11_uri_use use, struct p11_uri **ret_uri,
+		       struct err_detail *detail)
+{
+	AUTO(p11_uri_free) struct p11_uri *uri = NULL;
+	enum err e;
+
+	if (!slice_starts(text, SLICE_LIT("pkcs11:"))) {
+		err_detail_set(detail, "a PKCS#11 URI starts with pkcs11:");
+		return ERR_SYNTAX;
+	}
+	if (text.len > LIMIT_URI_BYTES)
+		return ERR_LIMIT;
+	e = check_text(text, use, detail);
+	if (e != ERR_OK)
+		return e;
+	uri = calloc(1, sizeof(*uri));
+	if (uri == NULL)
+		return ERR_NOMEM;
+	uri->text = slice_dup(text);
+	uri->kit = p11_kit_uri_new();
+	if (uri->text == NULL || uri->kit == NULL)
+		return ERR_NOMEM;
+	e = parse_kit(uri, detail);
+	if (e != ERR_OK)
+		return e;
+	if (use == P11_URI_KEY && uri->label.ptr == NULL && uri->id.ptr == NULL) {
+		err_detail_set(detail, "the URI names no key: add object=LABEL or id=%%01");
+		return ERR_SYNTAX;
+	}
+	*ret_uri = uri;
+	uri = NULL; /* handed over */
+	return ERR_OK;
+}
+
+void p11_uri_free(struct p11_uri **uri)
+{
+	if (uri == NULL || *uri == NULL)
+		return;
+	if ((*uri)->kit != NULL)
+		p11_kit_uri_free((*uri)->kit);
+	free((*uri)->text);
+	free(*uri);
+	*uri = NULL;
+}
+
+const char *p11_uri_text(const struct p11_uri *uri)
+{
+	return uri->text;
+}
+
+const char *p11_uri_module_path(const struct p11_uri *uri)
+{
+	return p11_kit_uri_get_module_path(uri->kit);
+}
+
+const char *p11_uri_pin_source(const struct p11_uri *uri)
+{
+	const char *source = p11_kit_uri_get_pin_source(uri->kit);
+
+	if (source != NULL && strncmp(source, "file:", 5) == 0)
+		return source + (strncmp(source, "file://", 7) == 0 ? 7 : 5);
+	return source;
+}
+
+bool p11_uri_names_token(const struct p11_uri *uri)
+{
+	const CK_TOKEN_INFO *t = p11_kit_uri_get_token_info(uri->kit);
+
+	return t->label[0] != 0 || t->serialNumber[0] != 0 || t->model[0] != 0 ||
+	       t->manufacturerID[0] != 0 || p11_kit_uri_get_slot_id(uri->kit) != (CK_SLOT_ID)-1;
+}
+
+struct slice p11_uri_label(const struct p11_uri *uri)
+{
+	return uri->label;
+}
+
+struct slice p11_uri_id(const struct p11_uri *uri)
+{
+	return uri->id;
+}
+
+bool p11_uri_matches(const struct p11_uri *uri, CK_SLOT_ID slot, const CK_SLOT_INFO *slot_info,
+		     const CK_TOKEN_INFO *token)
+{
+	CK_SLOT_ID wanted = p11_kit_uri_get_slot_id(uri->kit);
+
+	return (wanted == (CK_SLOT_ID)-1 || wanted == slot) &&
+	       p11_kit_uri_match_slot_info(uri->kit, slot_info) == 1 &&
+	       p11_kit_uri_match_token_info(uri->kit, token) == 1;
+}

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/handover.h"
-#include "daemon/logsetup.h"
+#include "config/logsetup.h"
 #include "daemon/milter.h"
 #include "daemon/sandbox.h"
 

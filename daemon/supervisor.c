@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/handover.h"
-#include "daemon/logsetup.h"
+#include "config/logsetup.h"
 #include "daemon/notify.h"
 
 #include <poll.h>

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/handover.h"
-#include "daemon/logsetup.h"
+#include "config/logsetup.h"
 #include "daemon/milterproc.h"
 #include "daemon/notify.h"
 

@@ -2,7 +2,7 @@
 #include "daemon/supervisor_priv.h"
 
 #include "base/log.h"
-#include "daemon/logsetup.h"
+#include "config/logsetup.h"
 #include "daemon/sandbox.h"
 
 #include <errno.h>

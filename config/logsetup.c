@@ -1,5 +1,5 @@
 /* The log as the settings want it: see logsetup.h. */
-#include "daemon/logsetup.h"
+#include "config/logsetup.h"
 
 #include "base/log.h"
 

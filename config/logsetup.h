@@ -1,6 +1,6 @@
 /* The log as the settings want it. */
-#ifndef DAEMON_LOGSETUP_H
-#define DAEMON_LOGSETUP_H
+#ifndef CONFIG_LOGSETUP_H
+#define CONFIG_LOGSETUP_H
 
 #include "config/settings.h"
 

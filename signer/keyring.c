@@ -1,0 +1,267 @@
+/* One generation in the signer process. */
+#include "signer/keyring.h"
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "keytable/signtable.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* Opened keys that are kept: a newcomer takes the place of what hashes to the same one. */
+#define PLACES 65536u
+
+struct place {
+	struct signkey *key;
+	char *from_domain;
+};
+
+struct keyring {
+	atomic_uint refs;
+	uint32_t number;
+	struct settings *settings;
+	struct files *files;
+	struct keytable *table; /* NULL: this host signs nothing */
+	struct signkey_policy policy;
+	struct tokenlane **tokens;
+	size_t token_count;
+	struct place *places;
+};
+
+/* ---- tables ---- */
+
+static enum err open_table(struct keyring *r, struct err_detail *detail)
+{
+	const struct settings *s = r->settings;
+
+	if (s->key_table != NULL)
+		return keytable_open(s->key_table, r->files, &r->table, detail);
+	if (s->key_file != NULL && s->selector != NULL)
+		return keytable_open_single("%", s->selector, s->key_file, &r->table, detail);
+	return ERR_OK;
+}
+
+static bool row_exists(void *ctx, struct slice name)
+{
+	struct keyring *r = ctx;
+	struct keytable_row row;
+	char *domain = NULL;
+	char *ref = NULL;
+	enum err e = keytable_find(r->table, name, SLICE_LIT("example.com"), &row, &domain, &ref);
+
+	free(domain);
+	free(ref);
+	return e != ERR_KEY_UNKNOWN;
+}
+
+static enum err check_signing_table(struct keyring *r, struct err_detail *detail)
+{
+	AUTO(signtable_free) struct signtable *table = NULL;
+	enum err e;
+
+	if (r->settings->signing_table == NULL || r->table == NULL ||
+	    !r->settings->check_signing_table)
+		return ERR_OK;
+	e = signtable_open(r->settings->signing_table, r->files, &table, detail);
+	return e == ERR_OK ? signtable_check(table, row_exists, r, detail) : e;
+}
+
+/* ---- tokens ---- */
+
+static struct tokenlane *same_token(const struct keyring *before, const struct tokentable_row *row,
+				    struct files *files)
+{
+	for (size_t i = 0; before != NULL && i < before->token_count; i++)
+		if (tokenlane_same(before->tokens[i], row, files))
+			return tokenlane_ref(before->tokens[i]);
+	return NULL;
+}
+
+static enum err open_tokens(struct keyring *r, const struct keyring *before, char *const *pin_notes,
+			    struct err_detail *detail)
+{
+	AUTO(tokentable_free) struct tokentable *table = NULL;
+	enum err e = tokentable_load(r->settings, r->files, &table, detail);
+
+	if (e != ERR_OK)
+		return e;
+	if (table->count > KEYRING_TOKENS_MAX) {
+		err_detail_set(detail, "TokenTable: at most %u tokens", KEYRING_TOKENS_MAX);
+		return ERR_LIMIT;
+	}
+	r->tokens = calloc(table->count + 1, sizeof(struct tokenlane *));
+	if (r->tokens == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < table->count && e == ERR_OK; i++) {
+		r->tokens[i] = same_token(before, &table->rows[i], r->files);
+		if (r->tokens[i] == NULL)
+			e = tokenlane_new(&table->rows[i], r->files, pin_notes, &r->tokens[i],
+					  detail);
+		if (e == ERR_OK)
+			r->token_count++;
+	}
+	return e;
+}
+
+/* ---- life ---- */
+
+enum err keyring_new(uint32_t number, struct settings *settings, struct files *files,
+		     const struct keyring *before, char *const *pin_notes,
+		     struct keyring **ret_ring, struct err_detail *detail)
+{
+	AUTO(keyring_unref) struct keyring *r = calloc(1, sizeof(*r));
+	enum err e;
+
+	if (r == NULL) {
+		settings_free(&settings);
+		files_free(&files);
+		return ERR_NOMEM;
+	}
+	atomic_init(&r->refs, 1);
+	r->number = number;
+	r->settings = settings;
+	r->files = files;
+	r->policy = (struct signkey_policy){
+		.minimum_bits = (unsigned)settings->minimum_key_bits,
+		.hardware_only = settings->require_hardware_keys,
+		.safe_files = settings->require_safe_keys,
+	};
+	r->places = calloc(PLACES, sizeof(*r->places));
+	e = r->places != NULL ? open_table(r, detail) : ERR_NOMEM;
+	if (e == ERR_OK)
+		e = check_signing_table(r, detail);
+	if (e == ERR_OK)
+		e = open_tokens(r, before, pin_notes, detail);
+	if (e != ERR_OK)
+		return e;
+	*ret_ring = r;
+	r = NULL; /* handed over */
+	return ERR_OK;
+}
+
+struct keyring *keyring_ref(struct keyring *ring)
+{
+	atomic_fetch_add(&ring->refs, 1);
+	return ring;
+}
+
+static void empty(struct place *p)
+{
+	signkey_unref(&p->key);
+	free(p->from_domain);
+	p->from_domain = NULL;
+}
+
+void keyring_unref(struct keyring **ring)
+{
+	struct keyring *r;
+
+	if (ring == NULL || *ring == NULL)
+		return;
+	r = *ring;
+	*ring = NULL;
+	if (atomic_fetch_sub(&r->refs, 1) != 1)
+		return;
+	for (size_t i = 0; r->places != NULL && i < PLACES; i++)
+		empty(&r->places[i]);
+	for (size_t i = 0; i < r->token_count; i++)
+		tokenlane_unref(&r->tokens[i]);
+	free(r->places);
+	free(r->tokens);
+	keytable_free(&r->table);
+	settings_free(&r->settings);
+	files_free(&r->files);
+	free(r);
+}
+
+uint32_t keyring_number(const struct keyring *ring)
+{
+	return ring->number;
+}
+
+const struct settings *keyring_settings(const struct keyring *ring)
+{
+	return ring->settings;
+}
+
+const struct signkey_policy *keyring_policy(const struct keyring *ring)
+{
+	return &ring->policy;
+}
+
+size_t keyring_key_count(const struct keyring *ring)
+{
+	return ring->table != NULL ? keytable_count(ring->table) : 0;
+}
+
+size_t keyring_token_count(const struct keyring *ring)
+{
+	return ring->token_count;
+}
+
+struct tokenlane *keyring_token(const struct keyring *ring, size_t i)
+{
+	return ring->tokens[i];
+}
+
+/* ---- keys ---- */
+
+static enum err make_key(struct keyring *r, struct slice name, struct slice from_domain,
+			 struct signkey **ret_key, struct err_detail *detail)
+{
+	struct keytable_row row;
+	char *domain = NULL;
+	char *ref = NULL;
+	char shown[128];
+	enum err e = ERR_KEY_UNKNOWN;
+
+	if (r->table != NULL)
+		e = keytable_find(r->table, name, from_domain, &row, &domain, &ref);
+	if (e == ERR_OK)
+		e = signkey_new(&row, domain, ref, r->token_count, ret_key, detail);
+	else
+		err_detail_set(detail, "key '%s': %s", text_sanitize(name, shown, sizeof(shown)),
+			       err_text(e));
+	free(domain);
+	free(ref);
+	return e;
+}
+
+enum err keyring_find(struct keyring *ring, struct slice name, struct slice from_domain,
+		      struct signkey **ret_key, struct err_detail *detail)
+{
+	struct place *p = &ring->places[(hash_bytes(name) * 31 + hash_bytes(from_domain)) % PLACES];
+	struct signkey *key = NULL;
+	enum err e;
+
+	if (p->key != NULL && slice_eq(slice_str(p->key->name), name) &&
+	    slice_eq(slice_str(p->from_domain), from_domain)) {
+		*ret_key = signkey_ref(p->key);
+		return ERR_OK;
+	}
+	e = make_key(ring, name, from_domain, &key, detail);
+	if (e != ERR_OK)
+		return e;
+	empty(p);
+	p->from_domain = slice_dup(from_domain);
+	if (p->from_domain != NULL)
+		p->key = signkey_ref(key);
+	*ret_key = key;
+	return ERR_OK;
+}
+
+struct slice keyring_pem(const struct keyring *ring, struct slice name)
+{
+	struct keytable_row row;
+	struct slice text = SLICE_LIT("");
+	char *domain = NULL;
+	char *ref = NULL;
+
+	if (keytable_find(ring->table, name, SLICE_LIT("example.com"), &row, &domain, &ref) ==
+		    ERR_OK &&
+	    row.kind == KEYREF_PEM)
+		text = row.ref;
+	free(domain);
+	free(ref);
+	return text;
+}

@@ -1,0 +1,50 @@
+/*
+ * One generation in the signer process: its KeyTable, its tokens, and the keys that were opened so
+ * far. Immutable but for the opened keys; reference counted, because requests may outlive a reload.
+ */
+#ifndef SIGNER_KEYRING_H
+#define SIGNER_KEYRING_H
+
+#include "config/files.h"
+#include "config/settings.h"
+#include "signer/signkey.h"
+#include "signer/tokenlane.h"
+
+struct keyring;
+
+/** Tokens of one generation: the bit set of tried ones is 64 wide. */
+#define KEYRING_TOKENS_MAX 64u
+
+/**
+ * Load tables and tokens; opens no key and touches no module. SigningTable rows must name keys that
+ * exist.
+ * @param settings, files owned by the keyring from now on, also on failure
+ * @param before    the generation in force, whose unchanged tokens go on; may be NULL
+ * @param pin_notes as tokenlane_new()
+ * @return ERR_CONFIG, ERR_IO, ERR_NOMEM with a detail that names file and line
+ */
+NODISCARD enum err keyring_new(uint32_t number, struct settings *settings, struct files *files,
+			       const struct keyring *before, char *const *pin_notes,
+			       struct keyring **ret_ring, struct err_detail *detail);
+struct keyring *keyring_ref(struct keyring *ring);
+void keyring_unref(struct keyring **ring);
+
+uint32_t keyring_number(const struct keyring *ring);
+const struct settings *keyring_settings(const struct keyring *ring);
+const struct signkey_policy *keyring_policy(const struct keyring *ring);
+size_t keyring_key_count(const struct keyring *ring);
+
+size_t keyring_token_count(const struct keyring *ring);
+struct tokenlane *keyring_token(const struct keyring *ring, size_t i);
+
+/**
+ * The key of a row, opened or not; kept for the next time (bounded). One thread only.
+ * @return ERR_KEY_UNKNOWN, ERR_DENIED, ERR_SYNTAX with a detail; ERR_NOMEM
+ */
+NODISCARD enum err keyring_find(struct keyring *ring, struct slice name, struct slice from_domain,
+				struct signkey **ret_key, struct err_detail *detail);
+
+/** The PEM text of a row with KEYREF_PEM; empty for other rows. Borrows from the keyring. */
+struct slice keyring_pem(const struct keyring *ring, struct slice name);
+
+#endif

@@ -1,0 +1,267 @@
+/* Worker threads that share one queue. */
+#include "signer/lane.h"
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct worker {
+	struct lane *lane;
+	struct lane_job *job; /* runs now; NULL: idle */
+	bool expired;	      /* its job was answered by lane_tick() */
+};
+
+struct lane {
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t work;
+	const struct lane_ops *ops;
+	void *ctx;
+	struct lane_job *head;
+	struct lane_job **tail;
+	size_t waiting;
+	size_t max;
+	unsigned idle;
+	unsigned threads; /* that still use this memory */
+	unsigned worker_count;
+	bool closing;
+	char name[16];
+	struct worker workers[];
+};
+
+static void lane_destroy(struct lane *lane)
+{
+	if (lane->ops->ctx_free != NULL)
+		lane->ops->ctx_free(lane->ctx);
+	(void)pthread_cond_destroy(&lane->work);
+	(void)pthread_mutex_destroy(&lane->lock);
+	free(lane);
+}
+
+/* @return NULL when the lane closes and nothing waits; the lock is held */
+static struct lane_job *take(struct lane *lane)
+{
+	struct lane_job *job;
+
+	lane->idle++;
+	while (lane->head == NULL && !lane->closing)
+		(void)pthread_cond_wait(&lane->work, &lane->lock);
+	lane->idle--;
+	job = lane->head;
+	if (job == NULL)
+		return NULL;
+	lane->head = job->next;
+	if (lane->head == NULL)
+		lane->tail = &lane->head;
+	job->next = NULL;
+	lane->waiting--;
+	return job;
+}
+
+/* Take, run, free; the lock is held at both ends. @return false: the lane closes */
+static bool work(struct worker *w, void *state)
+{
+	struct lane *lane = w->lane;
+	struct lane_job *job = take(lane);
+	enum lane_result result = LANE_DONE;
+
+	if (job == NULL)
+		return false;
+	w->job = job;
+	w->expired = false;
+	(void)pthread_mutex_unlock(&lane->lock);
+	if (job->deadline_ms > clock_mono_ms())
+		result = job->run(job, state);
+	else
+		job->expire(job);
+	(void)pthread_mutex_lock(&lane->lock);
+	w->job = NULL; /* from here on lane_tick() does not see it */
+	(void)pthread_mutex_unlock(&lane->lock);
+	if (result == LANE_MOVE && lane_submit(job->next_lane, job) != ERR_OK) {
+		job->expire(job);
+		result = LANE_DONE;
+	}
+	if (result == LANE_DONE)
+		job->free(job);
+	(void)pthread_mutex_lock(&lane->lock);
+	return true;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct lane *lane = w->lane;
+	void *state = lane->ops->worker_new != NULL ? lane->ops->worker_new(lane->ctx) : NULL;
+	bool last;
+
+	(void)pthread_mutex_lock(&lane->lock);
+	while (work(w, state))
+		;
+	(void)pthread_mutex_unlock(&lane->lock);
+	if (lane->ops->worker_free != NULL)
+		lane->ops->worker_free(state);
+	(void)pthread_mutex_lock(&lane->lock);
+	last = --lane->threads == 0;
+	(void)pthread_mutex_unlock(&lane->lock);
+	if (last)
+		lane_destroy(lane);
+	return NULL;
+}
+
+static bool start_worker(struct lane *lane, unsigned i)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	bool ok;
+
+	lane->workers[i].lane = lane;
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	ok = pthread_create(&thread, &attr, worker_main, &lane->workers[i]) == 0;
+	(void)pthread_attr_destroy(&attr);
+	return ok;
+}
+
+enum err lane_new(const char *name, unsigned workers, size_t max, const struct lane_ops *ops,
+		  void *ctx, struct lane **ret_lane)
+{
+	struct lane *lane = calloc(1, sizeof(*lane) + workers * sizeof(struct worker));
+
+	if (lane == NULL)
+		return ERR_NOMEM;
+	(void)pthread_mutex_init(&lane->lock, NULL);
+	(void)pthread_cond_init(&lane->work, NULL);
+	(void)snprintf(lane->name, sizeof(lane->name), "%.15s", name);
+	lane->ops = ops;
+	lane->ctx = ctx;
+	lane->max = max;
+	lane->tail = &lane->head;
+	(void)pthread_mutex_lock(&lane->lock);
+	while (lane->threads < workers && start_worker(lane, lane->threads))
+		lane->threads++;
+	lane->worker_count = lane->threads;
+	(void)pthread_mutex_unlock(&lane->lock);
+	if (lane->worker_count == 0) {
+		(void)pthread_cond_destroy(&lane->work);
+		(void)pthread_mutex_destroy(&lane->lock);
+		free(lane);
+		return ERR_NOMEM;
+	}
+	*ret_lane = lane;
+	return ERR_OK;
+}
+
+void lane_close(struct lane **lane)
+{
+	struct lane *l;
+
+	if (lane == NULL || *lane == NULL)
+		return;
+	l = *lane;
+	*lane = NULL;
+	(void)pthread_mutex_lock(&l->lock);
+	l->closing = true;
+	(void)pthread_cond_broadcast(&l->work);
+	(void)pthread_mutex_unlock(&l->lock);
+}
+
+enum err lane_submit(struct lane *lane, struct lane_job *job)
+{
+	enum err e = ERR_OK;
+
+	(void)pthread_mutex_lock(&lane->lock);
+	if (lane->waiting >= lane->max) {
+		e = ERR_BUSY;
+	} else {
+		job->next = NULL;
+		*lane->tail = job;
+		lane->tail = &job->next;
+		lane->waiting++;
+		(void)pthread_cond_signal(&lane->work);
+	}
+	(void)pthread_mutex_unlock(&lane->lock);
+	return e;
+}
+
+unsigned lane_idle(struct lane *lane)
+{
+	unsigned n;
+
+	(void)pthread_mutex_lock(&lane->lock);
+	n = lane->idle;
+	(void)pthread_mutex_unlock(&lane->lock);
+	return n;
+}
+
+size_t lane_load(struct lane *lane)
+{
+	size_t n;
+
+	(void)pthread_mutex_lock(&lane->lock);
+	n = lane->waiting + lane->worker_count - lane->idle;
+	(void)pthread_mutex_unlock(&lane->lock);
+	return n;
+}
+
+/* Unlink what waits beyond its deadline. @return the unlinked, as a list; the lock is held */
+static struct lane_job *take_expired(struct lane *lane, int64_t now_ms)
+{
+	struct lane_job *expired = NULL;
+	struct lane_job **link = &lane->head;
+
+	while (*link != NULL) {
+		struct lane_job *job = *link;
+
+		if (job->deadline_ms > now_ms) {
+			link = &job->next;
+			continue;
+		}
+		*link = job->next;
+		job->next = expired;
+		expired = job;
+		lane->waiting--;
+	}
+	lane->tail = link;
+	return expired;
+}
+
+/* Answer for workers that hang. @return how long all of them do; the lock is held */
+static int64_t expire_running(struct lane *lane, int64_t now_ms)
+{
+	int64_t all_stuck_ms = INT64_MAX;
+
+	for (unsigned i = 0; i < lane->worker_count; i++) {
+		struct worker *w = &lane->workers[i];
+		int64_t over_ms = w->job != NULL ? now_ms - w->job->deadline_ms : 0;
+
+		if (over_ms < 0)
+			over_ms = 0;
+		if (over_ms > 0 && !w->expired) {
+			w->expired = true;
+			w->job->expire(w->job);
+		}
+		if (over_ms < all_stuck_ms)
+			all_stuck_ms = over_ms;
+	}
+	return all_stuck_ms;
+}
+
+int64_t lane_tick(struct lane *lane, int64_t now_ms)
+{
+	struct lane_job *expired;
+	int64_t stuck_ms;
+
+	(void)pthread_mutex_lock(&lane->lock);
+	expired = take_expired(lane, now_ms);
+	stuck_ms = expire_running(lane, now_ms);
+	(void)pthread_mutex_unlock(&lane->lock);
+	while (expired != NULL) {
+		struct lane_job *next = expired->next;
+
+		expired->expire(expired);
+		expired->free(expired);
+		expired = next;
+	}
+	return stuck_ms;
+}

@@ -1,0 +1,68 @@
+/*
+ * A lane: worker threads that share one queue, oldest job first. A worker may hang in a vendor's
+ * module for ever; its job is then answered by lane_tick() at its deadline and the others go on.
+ */
+#ifndef SIGNER_LANE_H
+#define SIGNER_LANE_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct lane;
+
+enum lane_result {
+	LANE_DONE, /**< the job is over, the lane frees it */
+	LANE_MOVE, /**< the job goes on in job->next_lane; when that is full it expires */
+};
+
+/** The head of every job. The lane owns it from lane_submit() on. */
+struct lane_job {
+	struct lane_job *next;
+	int64_t deadline_ms;
+	struct lane *next_lane; /**< for LANE_MOVE */
+	/** In a worker. @param worker what worker_new() made, may be NULL */
+	enum lane_result (*run)(struct lane_job *job, void *worker);
+	/** The deadline has passed, run() has not come back or was never called. Any thread; once;
+	 * must not block. */
+	void (*expire)(struct lane_job *job);
+	void (*free)(struct lane_job *job);
+};
+
+struct lane_ops {
+	/** In the new thread; must not block. NULL: workers have no state. */
+	void *(*worker_new)(void *ctx);
+	void (*worker_free)(void *worker);
+	/** When the last worker is gone; may be NULL. */
+	void (*ctx_free)(void *ctx);
+};
+
+/**
+ * @param name    for thread names, at most 15 bytes are used
+ * @param workers threads to start, at least 1
+ * @param max     jobs that may wait
+ * @return ERR_NOMEM (also: no thread could be started); ctx stays the caller's then
+ */
+NODISCARD enum err lane_new(const char *name, unsigned workers, size_t max,
+			    const struct lane_ops *ops, void *ctx, struct lane **ret_lane);
+
+/** Let the workers finish what waits and go; the last one frees the lane. Returns at once. */
+void lane_close(struct lane **lane);
+
+/** @return ERR_BUSY: max jobs wait; the job stays the caller's then */
+NODISCARD enum err lane_submit(struct lane *lane, struct lane_job *job);
+
+/** Workers that wait for a job now. */
+unsigned lane_idle(struct lane *lane);
+
+/** Jobs that wait or run. */
+size_t lane_load(struct lane *lane);
+
+/**
+ * Expire what is over its deadline.
+ * @return for how many ms every worker has been over the deadline of its job: 0 when one is not
+ */
+int64_t lane_tick(struct lane *lane, int64_t now_ms);
+
+#endif

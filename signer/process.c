@@ -1,0 +1,301 @@
+/* The signer process's main loop. Nothing here calls Cryptoki or waits for a worker. */
+#include "signer/process.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/handover.h"
+#include "config/logsetup.h"
+#include "signer/request.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define FILE_QUEUE_MAX 4096u
+#define FILE_WORKERS_MAX 16
+/* While requests are under way deadlines are looked at this often. */
+#define TICK_MS 20
+/* All sessions of a token hang this long beyond their deadlines: a new process. Longer for a token
+ * that never worked here, for then a restart may not help and costs the others a pause. */
+#define STUCK_MS 500
+#define STUCK_NEVER_WORKED_MS 30000
+#define NOTES_MAX 256
+/* Requests that are read before the supervisor has its turn. */
+#define REQUESTS_A_TURN 64
+
+struct process {
+	struct keyring *current;
+	struct keyring *before; /* messages in flight may still be pinned to it */
+	struct keyring *loaded; /* waits for COMMIT */
+	struct peer *peer;
+	struct request_env env;
+	int wake_fd;
+	atomic_size_t under_way;
+	atomic_bool restart;
+	char *notes[NOTES_MAX + 1]; /* from earlier processes */
+	bool ready;
+	char packet[WIRE_PACKET_BYTES + 1];
+};
+
+__attribute__((noreturn)) static void leave(int status)
+{
+	_exit(status); /* no destructors: a module may hang in its own */
+}
+
+static void say(enum handover_type type, uint32_t generation, const char *text)
+{
+	if (handover_send(HANDOVER_FD, type, generation, text, -1) != ERR_OK)
+		leave(SIGNER_EXIT_LOST);
+}
+
+/* ---- what requests tell us, from any thread ---- */
+
+static void wake(struct process *p)
+{
+	const uint64_t one = 1;
+
+	(void)!write(p->wake_fd, &one, sizeof(one));
+}
+
+static void on_restart(void *ctx, const char *why)
+{
+	struct process *p = ctx;
+
+	if (!atomic_exchange(&p->restart, true))
+		log_line(LOG_LEVEL_WARNING, "%s; the signer process starts anew", why);
+	wake(p);
+}
+
+static void on_note(void *ctx, const char *text)
+{
+	(void)ctx;
+	say(HANDOVER_NOTE, 0, text);
+}
+
+static void on_done(void *ctx)
+{
+	struct process *p = ctx;
+
+	atomic_fetch_sub(&p->under_way, 1);
+}
+
+/* ---- generations ---- */
+
+static void load(struct process *p, struct handover_msg *msg)
+{
+	struct err_detail detail = { "" };
+	enum err e;
+
+	keyring_unref(&p->loaded);
+	e = keyring_new(msg->generation, msg->settings, msg->files, p->current, p->notes,
+			&p->loaded, &detail);
+	msg->settings = NULL; /* the keyring's now */
+	msg->files = NULL;
+	if (e == ERR_OK)
+		say(HANDOVER_LOADED, msg->generation, NULL);
+	else
+		say(HANDOVER_FAILED, msg->generation,
+		    detail.text[0] != '\0' ? detail.text : err_text(e));
+}
+
+static void commit(struct process *p, uint32_t generation)
+{
+	if (p->loaded == NULL || keyring_number(p->loaded) != generation)
+		leave(SIGNER_EXIT_LOST);
+	logsetup_apply(keyring_settings(p->loaded));
+	keyring_unref(&p->before);
+	p->before = p->current;
+	p->current = p->loaded;
+	p->loaded = NULL;
+	log_line(LOG_LEVEL_INFO, "signer: %zu keys in the KeyTable, %zu tokens",
+		 keyring_key_count(p->current), keyring_token_count(p->current));
+	if (!p->ready)
+		say(HANDOVER_READY, 0, NULL);
+	p->ready = true;
+}
+
+static void keep_note(struct process *p, struct handover_msg *msg)
+{
+	for (size_t i = 0; i < NOTES_MAX; i++) {
+		if (p->notes[i] != NULL)
+			continue;
+		p->notes[i] = msg->text;
+		msg->text = NULL; /* ours now */
+		return;
+	}
+}
+
+static void take_peer(struct process *p, struct handover_msg *msg)
+{
+	peer_unref(&p->peer);
+	p->peer = peer_new(msg->fd);
+	msg->fd = -1; /* the peer's now */
+	if (p->peer == NULL)
+		leave(SIGNER_EXIT_FAILED);
+}
+
+static void take_order(struct process *p)
+{
+	struct handover_msg msg = { .fd = -1 };
+	enum err e = handover_recv(HANDOVER_FD, 0, &msg);
+
+	if (e == ERR_TIMEOUT)
+		return;
+	if (e != ERR_OK)
+		leave(SIGNER_EXIT_LOST);
+	switch (msg.type) {
+	case HANDOVER_LOAD:
+		load(p, &msg);
+		break;
+	case HANDOVER_COMMIT:
+		commit(p, msg.generation);
+		break;
+	case HANDOVER_ABORT:
+		keyring_unref(&p->loaded);
+		break;
+	case HANDOVER_PEER:
+		take_peer(p, &msg);
+		break;
+	case HANDOVER_NOTE:
+		keep_note(p, &msg);
+		break;
+	case HANDOVER_STOP:
+		leave(SIGNER_EXIT_OK);
+	case HANDOVER_LISTEN:
+	case HANDOVER_LOADED:
+	case HANDOVER_FAILED:
+	case HANDOVER_READY:
+		leave(SIGNER_EXIT_LOST);
+	}
+	handover_msg_done(&msg);
+}
+
+/* ---- requests ---- */
+
+static struct keyring *ring_of(const struct process *p, uint32_t generation)
+{
+	if (p->current != NULL && keyring_number(p->current) == generation)
+		return p->current;
+	if (p->before != NULL && keyring_number(p->before) == generation)
+		return p->before;
+	/* The milter may switch a moment before us: both have said LOADED by then. */
+	if (p->loaded != NULL && keyring_number(p->loaded) == generation)
+		return p->loaded;
+	return NULL;
+}
+
+static void take_request(struct process *p, struct slice packet)
+{
+	const struct err_detail gone = {
+		"the tables of this message are gone; it is new for the next try"
+	};
+	struct wire_msg msg;
+	struct keyring *ring;
+
+	if (wire_decode(packet, &msg) != ERR_OK ||
+	    (msg.type != WIRE_OPEN && msg.type != WIRE_SIGN)) {
+		log_line(LOG_LEVEL_ERROR, "a packet of the milter process makes no sense; dropped");
+		return;
+	}
+	ring = ring_of(p, msg.generation);
+	if (ring == NULL) {
+		peer_fail(p->peer, msg.id, ERR_PEER_LOST, &gone);
+		return;
+	}
+	atomic_fetch_add(&p->under_way, 1);
+	request_start(&p->env, ring, p->peer, &msg);
+}
+
+static void take_requests(struct process *p)
+{
+	for (int i = 0; i < REQUESTS_A_TURN && p->peer != NULL; i++) {
+		ssize_t n = recv(peer_fd(p->peer), p->packet, sizeof(p->packet), MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0) { /* the milter process is gone; the supervisor brings another one */
+			peer_unref(&p->peer);
+			return;
+		}
+		take_request(p, slice_of(p->packet, (size_t)n));
+	}
+}
+
+/* ---- time ---- */
+
+static void look_after_tokens(const struct keyring *ring, int64_t now_ms)
+{
+	for (size_t i = 0; ring != NULL && i < keyring_token_count(ring); i++) {
+		struct tokenlane *t = keyring_token(ring, i);
+		int64_t stuck_ms = lane_tick(tokenlane_lane(t), now_ms);
+
+		if (stuck_ms > (tokenlane_has_worked(t) ? STUCK_MS : STUCK_NEVER_WORKED_MS)) {
+			log_line(LOG_LEVEL_ERROR,
+				 "token %s: every session hangs; the signer process starts anew",
+				 token_name(tokenlane_token(t)));
+			leave(SIGNER_EXIT_RESTART);
+		}
+	}
+}
+
+static void tick(struct process *p)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	if (atomic_load(&p->restart))
+		leave(SIGNER_EXIT_RESTART);
+	(void)lane_tick(p->env.files, now_ms);
+	look_after_tokens(p->current, now_ms);
+	look_after_tokens(p->before, now_ms);
+}
+
+static void turn(struct process *p)
+{
+	struct pollfd fds[3] = {
+		{ .fd = HANDOVER_FD, .events = POLLIN },
+		{ .fd = p->wake_fd, .events = POLLIN },
+		{ .fd = p->peer != NULL ? peer_fd(p->peer) : -1, .events = POLLIN },
+	};
+	uint64_t wakes;
+
+	if (poll(fds, 3, atomic_load(&p->under_way) > 0 ? TICK_MS : -1) < 0 && errno != EINTR)
+		leave(SIGNER_EXIT_FAILED);
+	if (fds[0].revents != 0)
+		take_order(p);
+	if (fds[1].revents != 0)
+		(void)!read(p->wake_fd, &wakes, sizeof(wakes));
+	if (fds[2].revents != 0)
+		take_requests(p);
+	tick(p);
+}
+
+static const struct lane_ops file_ops = { NULL, NULL, NULL };
+
+static bool start(struct process *p)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned workers = cores < 2		      ? 2
+			   : cores > FILE_WORKERS_MAX ? FILE_WORKERS_MAX
+						      : (unsigned)cores;
+
+	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	p->env.restart = on_restart;
+	p->env.note = on_note;
+	p->env.done = on_done;
+	p->env.ctx = p;
+	return p->wake_fd >= 0 && lane_new("key files", workers, FILE_QUEUE_MAX, &file_ops, NULL,
+					   &p->env.files) == ERR_OK;
+}
+
+void signer_process_run(void)
+{
+	static struct process p;
+
+	if (!start(&p))
+		leave(SIGNER_EXIT_FAILED);
+	for (;;)
+		turn(&p);
+}

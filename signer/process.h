@@ -1,0 +1,17 @@
+/* The signer process: one thread that speaks to the supervisor and the milter, lanes that sign. */
+#ifndef SIGNER_PROCESS_H
+#define SIGNER_PROCESS_H
+
+/** Exit statuses that the supervisor may meet. */
+enum {
+	SIGNER_EXIT_OK = 0,
+	SIGNER_EXIT_LOST =
+		69, /**< the supervisor is gone or breaks the protocol (EX_UNAVAILABLE) */
+	SIGNER_EXIT_FAILED = 71,  /**< no memory, no threads (EX_OSERR) */
+	SIGNER_EXIT_RESTART = 75, /**< a module needs a new process (EX_TEMPFAIL) */
+};
+
+/** Serve until told to stop; never returns: worker threads may hang in a module. */
+__attribute__((noreturn)) void signer_process_run(void);
+
+#endif

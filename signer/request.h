@@ -1,0 +1,32 @@
+/*
+ * One request of the milter on its way through the lanes: key file, or one token after the other
+ * until one makes the signature or the deadline has passed. It is answered once, by whoever is
+ * first.
+ */
+#ifndef SIGNER_REQUEST_H
+#define SIGNER_REQUEST_H
+
+#include "signer/keyring.h"
+#include "signer/peer.h"
+#include "signer/wire.h"
+
+/** What requests tell the process, and where the file keys are signed. Outlives all requests. */
+struct request_env {
+	struct lane *files;
+	/** Only a new process helps (a module's state is lost). Any thread. */
+	void (*restart)(void *ctx, const char *why);
+	/** A note for the supervisor. Any thread. */
+	void (*note)(void *ctx, const char *text);
+	/** One request less under way. Any thread. */
+	void (*done)(void *ctx);
+	void *ctx;
+};
+
+/**
+ * Take a decoded OPEN or SIGN, copy what it needs, and send it on its way; or answer it now.
+ * @param ring, peer references are taken
+ */
+void request_start(const struct request_env *env, struct keyring *ring, struct peer *peer,
+		   const struct wire_msg *msg);
+
+#endif

@@ -1,0 +1,228 @@
+/* Keys of the KeyTable in the signer process. */
+#include "signer/signkey.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum err signkey_new(const struct keytable_row *row, const char *domain, const char *ref,
+		     size_t token_count, struct signkey **ret_key, struct err_detail *detail)
+{
+	AUTO(signkey_unref)
+	struct signkey *key = calloc(1, sizeof(*key) + token_count * sizeof(struct replica));
+	enum err e = ERR_OK;
+
+	if (key == NULL)
+		return ERR_NOMEM;
+	atomic_init(&key->refs, 1);
+	(void)pthread_mutex_init(&key->lock, NULL);
+	key->kind = row->kind;
+	key->replica_count = token_count;
+	key->name = slice_dup(row->name);
+	key->domain = slice_dup(slice_str(domain));
+	key->selector = slice_dup(row->selector);
+	key->ref = slice_dup(row->kind == KEYREF_PEM ? SLICE_LIT("") : slice_str(ref));
+	if (key->name == NULL || key->domain == NULL || key->selector == NULL || key->ref == NULL)
+		return ERR_NOMEM;
+	if (row->kind == KEYREF_URI)
+		e = p11_uri_parse(slice_str(ref), P11_URI_KEY, &key->uri, detail);
+	if (e != ERR_OK)
+		return e;
+	*ret_key = key;
+	key = NULL; /* handed over */
+	return ERR_OK;
+}
+
+struct signkey *signkey_ref(struct signkey *key)
+{
+	atomic_fetch_add(&key->refs, 1);
+	return key;
+}
+
+void signkey_unref(struct signkey **key)
+{
+	struct signkey *k;
+
+	if (key == NULL || *key == NULL)
+		return;
+	k = *key;
+	*key = NULL;
+	if (atomic_fetch_sub(&k->refs, 1) != 1)
+		return;
+	for (size_t i = 0; i < k->replica_count; i++)
+		token_key_free(&k->replicas[i].key);
+	filekey_free(&k->file);
+	p11_uri_free(&k->uri);
+	(void)pthread_mutex_destroy(&k->lock);
+	free(k->name);
+	free(k->domain);
+	free(k->selector);
+	free(k->ref);
+	free(k);
+}
+
+static const char *shown(const char *text, char *room, size_t size)
+{
+	return text_sanitize(slice_str(text), room, size);
+}
+
+static void log_opened(const struct signkey *key, const char *what, unsigned bits)
+{
+	char name[128];
+	char ref[512];
+
+	log_line(LOG_LEVEL_INFO, "key %s (s=%s, d=%s): %s, %s",
+		 key->name[0] != '\0' ? shown(key->name, name, sizeof(name)) : "of KeyFile",
+		 key->selector, key->domain,
+		 key->kind == KEYREF_PEM ? "text in the KeyTable"
+					 : shown(key->ref, ref, sizeof(ref)),
+		 what);
+	if (bits < 2048 && pubkey_type(key->pubkey) == KEY_TYPE_RSA)
+		log_line(LOG_LEVEL_WARNING,
+			 "key %s (s=%s, d=%s): %u bits; large receivers want 2048: make a new key",
+			 shown(key->name, name, sizeof(name)), key->selector, key->domain, bits);
+}
+
+static enum err check_bits(const struct pubkey *pubkey, const struct signkey_policy *policy,
+			   struct err_detail *detail)
+{
+	const struct dkim_alg_info *alg = dkim_alg_info(dkim_alg_for_key(pubkey_type(pubkey)));
+	unsigned bits = pubkey_bits(pubkey);
+	bool rsa = pubkey_type(pubkey) == KEY_TYPE_RSA;
+	unsigned min =
+		rsa && policy->minimum_bits > alg->min_bits ? policy->minimum_bits : alg->min_bits;
+
+	if (bits >= min && bits <= alg->max_bits)
+		return ERR_OK;
+	err_detail_set(detail, "%u bits; allowed are %u (MinimumKeyBits) to %u", bits, min,
+		       alg->max_bits);
+	return bits < min ? ERR_KEY_TOO_SMALL : ERR_KEY_BAD;
+}
+
+/* ---- files ---- */
+
+static enum err open_file(const struct signkey *key, const struct signkey_policy *policy,
+			  struct slice text, struct filekey **ret_file, struct err_detail *detail)
+{
+	AUTO(filekey_free) struct filekey *file = NULL;
+	enum err e;
+
+	if (policy->hardware_only) {
+		err_detail_set(detail, "the key is not on a token, and RequireHardwareKeys is set");
+		return ERR_DENIED;
+	}
+	e = key->kind == KEYREF_PEM
+		    ? filekey_from_text(text, &file, detail)
+		    : filekey_from_path(key->ref, policy->safe_files, &file, detail);
+	if (e == ERR_OK)
+		e = check_bits(filekey_pubkey(file), policy, detail);
+	if (e != ERR_OK)
+		return e;
+	*ret_file = file;
+	file = NULL; /* handed over */
+	return ERR_OK;
+}
+
+enum err signkey_open_file(struct signkey *key, const struct signkey_policy *policy,
+			   struct slice text, struct err_detail *detail)
+{
+	struct filekey *file = NULL;
+	bool first;
+	enum err e;
+
+	if (atomic_load(&key->opened))
+		return ERR_OK;
+	e = open_file(key, policy, text, &file, detail);
+	if (e != ERR_OK)
+		return e;
+	(void)pthread_mutex_lock(&key->lock);
+	first = key->file == NULL;
+	if (first) {
+		key->file = file;
+		key->pubkey = filekey_pubkey(file);
+		file = NULL;
+		atomic_store(&key->opened, true);
+	}
+	(void)pthread_mutex_unlock(&key->lock);
+	if (first) {
+		char what[64];
+
+		(void)snprintf(what, sizeof(what), "%s %u bits, key file",
+			       pubkey_type(key->pubkey) == KEY_TYPE_RSA ? "RSA" : "Ed25519",
+			       pubkey_bits(key->pubkey));
+		log_opened(key, what, pubkey_bits(key->pubkey));
+	}
+	filekey_free(&file);
+	return ERR_OK;
+}
+
+/* ---- tokens ---- */
+
+static enum err check_audit(const struct token_key *found, const struct signkey_policy *policy,
+			    struct err_detail *detail)
+{
+	const struct token_key_info *i = token_key_info(found);
+	char what[256];
+	enum err e = check_bits(token_key_pubkey(found), policy, detail);
+
+	if (e != ERR_OK || !policy->hardware_only)
+		return e;
+	if (i->sensitive && !i->extractable && i->is_private)
+		return ERR_OK;
+	err_detail_set(detail, "the key can leave its token (%s), and RequireHardwareKeys is set",
+		       token_key_describe(found, what, sizeof(what)));
+	return ERR_DENIED;
+}
+
+/* Put what was found into its place. @return ERR_AMBIGUOUS: another token has another key */
+static enum err install(struct signkey *key, size_t token, struct token_key **found,
+			struct err_detail *detail)
+{
+	struct replica *r = &key->replicas[token];
+	enum err e = ERR_OK;
+
+	(void)pthread_mutex_lock(&key->lock);
+	if (key->pubkey != NULL && !pubkey_equal(key->pubkey, token_key_pubkey(*found))) {
+		err_detail_set(detail,
+			       "%s names different keys on two tokens: add token= to the URI",
+			       key->ref);
+		atomic_store(&r->state, REPLICA_ABSENT);
+		e = ERR_AMBIGUOUS;
+	} else if (r->key == NULL) {
+		r->key = *found;
+		if (key->pubkey == NULL) {
+			key->pubkey = token_key_pubkey(r->key);
+			key->wants_input = token_key_info(r->key)->wants_input;
+		}
+		*found = NULL;
+		atomic_store(&r->state, REPLICA_HERE);
+		atomic_store(&key->opened, true);
+	}
+	(void)pthread_mutex_unlock(&key->lock);
+	return e;
+}
+
+enum err signkey_open_token(struct signkey *key, const struct signkey_policy *policy,
+			    struct token_session *session, size_t token, struct err_detail *detail)
+{
+	AUTO(token_key_free) struct token_key *found = NULL;
+	struct replica *r = &key->replicas[token];
+	char what[256];
+	enum err e;
+
+	if (atomic_load(&r->state) == REPLICA_HERE)
+		return ERR_OK;
+	e = token_key_open(session, key->uri, &found, detail);
+	if (e == ERR_OK)
+		e = check_audit(found, policy, detail);
+	if (e != ERR_OK)
+		return e;
+	(void)token_key_describe(found, what, sizeof(what));
+	e = install(key, token, &found, detail);
+	if (e == ERR_OK && found == NULL) /* it was us who installed it */
+		log_opened(key, what, pubkey_bits(key->pubkey));
+	return e;
+}

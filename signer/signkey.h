@@ -1,0 +1,78 @@
+/*
+ * A key of the KeyTable as the signer process holds it: a key file, or one key on one or more
+ * tokens (the same public key on several tokens is one key). Shared by requests on many threads,
+ * reference counted.
+ */
+#ifndef SIGNER_SIGNKEY_H
+#define SIGNER_SIGNKEY_H
+
+#include "keytable/keytable.h"
+#include "pkcs11/token.h"
+#include "signer/filekey.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/** What is known of the key on one token. */
+struct replica {
+	atomic_int state;      /**< enum replica_state */
+	struct token_key *key; /**< set once, with REPLICA_HERE */
+};
+
+enum replica_state { REPLICA_UNKNOWN, REPLICA_HERE, REPLICA_ABSENT };
+
+struct signkey {
+	atomic_uint refs;
+	char *name;
+	char *domain;
+	char *selector;
+	char *ref; /**< path, URI, or "" for a PEM text: that is not kept */
+	enum keyref_kind kind;
+	struct p11_uri *uri; /**< KEYREF_URI */
+
+	pthread_mutex_t lock; /**< guards the change from not opened to opened; never held across
+				 Cryptoki */
+	atomic_bool opened;   /**< all below is fixed from then on */
+	struct filekey *file;
+	const struct pubkey *pubkey; /**< borrowed from file or the first replica */
+	bool wants_input;
+	size_t replica_count;
+	struct replica replicas[]; /**< by the generation's number of the token */
+};
+
+/**
+ * @param domain d=, "%" replaced @param ref path or URI, "%" replaced
+ * @return ERR_SYNTAX and kin for a URI that is none, with a detail; ERR_NOMEM
+ */
+NODISCARD enum err signkey_new(const struct keytable_row *row, const char *domain, const char *ref,
+			       size_t token_count, struct signkey **ret_key,
+			       struct err_detail *detail);
+struct signkey *signkey_ref(struct signkey *key);
+void signkey_unref(struct signkey **key);
+
+/** What the operator allows. */
+struct signkey_policy {
+	unsigned minimum_bits;
+	bool hardware_only; /**< RequireHardwareKeys */
+	bool safe_files;    /**< RequireSafeKeys */
+};
+
+/**
+ * Open a key file or text, if that was not done yet, and log what was found.
+ * @param text the PEM text for KEYREF_PEM
+ * @return ERR_KEY_*, ERR_FILE_UNSAFE, ERR_DENIED (RequireHardwareKeys) with a detail
+ */
+NODISCARD enum err signkey_open_file(struct signkey *key, const struct signkey_policy *policy,
+				     struct slice text, struct err_detail *detail);
+
+/**
+ * Find the key on one token, if that was not done yet, and log what was found. Blocks in Cryptoki.
+ * @param token the generation's number of the session's token
+ * @return as token_key_open(); ERR_AMBIGUOUS when another token has another key under this URI;
+ * ERR_DENIED, ERR_KEY_TOO_SMALL
+ */
+NODISCARD enum err signkey_open_token(struct signkey *key, const struct signkey_policy *policy,
+				      struct token_session *session, size_t token,
+				      struct err_detail *detail);
+
+#endif

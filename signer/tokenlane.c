@@ -1,0 +1,250 @@
+/* Tokens and their workers. */
+#include "signer/tokenlane.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "config/pinsource.h"
+
+#include <openssl/rand.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define QUEUE_MAX 4096u
+#define SALT_BYTES 16
+#define NOTE_PREFIX "pin-refused "
+
+struct tokenlane {
+	atomic_uint refs;
+	struct lane *lane;
+	struct token *token;
+	struct p11_uri *uri;
+	struct pin *pin;
+	char *name;
+	char *module_path;
+	char *uri_text;
+	unsigned sessions;
+	atomic_bool worked;
+	atomic_bool noted;
+};
+
+/* ---- notes: "pin-refused NAME SALT DIGEST", hex ---- */
+
+static void to_hex(const unsigned char *bytes, size_t len, char *out)
+{
+	for (size_t i = 0; i < len; i++)
+		(void)snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static bool note_fits(const char *note, const char *name, const struct pin *pin)
+{
+	unsigned char digest[32];
+	char hex[65];
+	char noted_name[256];
+	char salt[2 * SALT_BYTES + 1];
+	char noted[65];
+
+	if (sscanf(note, NOTE_PREFIX "%255s %32s %64s", noted_name, salt, noted) != 3 ||
+	    strcmp(noted_name, name) != 0)
+		return false;
+	pin_digest(pin, slice_str(salt), digest);
+	to_hex(digest, sizeof(digest), hex);
+	return strcmp(hex, noted) == 0;
+}
+
+static bool refused_before(char *const *notes, const char *name, const struct pin *pin)
+{
+	for (; notes != NULL && *notes != NULL; notes++)
+		if (pin != NULL && note_fits(*notes, name, pin))
+			return true;
+	return false;
+}
+
+char *tokenlane_note(struct tokenlane *lane)
+{
+	unsigned char salt_bytes[SALT_BYTES];
+	unsigned char digest[32];
+	char salt[2 * SALT_BYTES + 1];
+	char hex[65];
+	size_t room = strlen(NOTE_PREFIX) + strlen(lane->name) + sizeof(salt) + sizeof(hex) + 3;
+	char *note;
+
+	if (lane->pin == NULL || !token_pin_refused(lane->token) ||
+	    atomic_exchange(&lane->noted, true))
+		return NULL;
+	note = malloc(room);
+	if (note == NULL || RAND_bytes(salt_bytes, sizeof(salt_bytes)) != 1) {
+		free(note);
+		return NULL;
+	}
+	to_hex(salt_bytes, sizeof(salt_bytes), salt);
+	pin_digest(lane->pin, slice_str(salt), digest);
+	to_hex(digest, sizeof(digest), hex);
+	(void)snprintf(note, room, NOTE_PREFIX "%s %s %s", lane->name, salt, hex);
+	return note;
+}
+
+/* ---- workers ---- */
+
+static void *worker_new(void *ctx)
+{
+	struct token_worker *w = calloc(1, sizeof(*w));
+
+	if (w != NULL)
+		w->lane = ctx;
+	return w;
+}
+
+static void worker_free(void *worker)
+{
+	struct token_worker *w = worker;
+
+	if (w == NULL)
+		return;
+	token_session_close(&w->session);
+	free(w);
+}
+
+static void destroy(void *ctx)
+{
+	struct tokenlane *t = ctx;
+
+	token_free(&t->token);
+	p11_uri_free(&t->uri);
+	pin_free(&t->pin);
+	free(t->name);
+	free(t->module_path);
+	free(t->uri_text);
+	free(t);
+}
+
+static const struct lane_ops ops = { worker_new, worker_free, destroy };
+
+/* ---- life ---- */
+
+static enum err read_pin(const char *source, struct files *files, struct pin **ret_pin,
+			 struct err_detail *detail)
+{
+	char *path = slice_dup(pinsource_name(slice_str(source)));
+	struct slice text;
+	enum err e;
+
+	if (path == NULL)
+		return ERR_NOMEM;
+	e = files_map(files, path, &text, detail);
+	if (e == ERR_OK)
+		e = pin_new(text, ret_pin, detail);
+	if (e != ERR_OK)
+		err_detail_prefix(detail, "PIN from %s: ", path);
+	free(path);
+	return e;
+}
+
+static enum err fill(struct tokenlane *t, const struct tokentable_row *row, struct files *files,
+		     char *const *pin_notes, struct err_detail *detail)
+{
+	struct token_config config = { .name = row->name, .module_path = row->module_path };
+	enum err e = ERR_OK;
+
+	t->name = slice_dup(slice_str(row->name));
+	t->module_path = slice_dup(slice_str(row->module_path));
+	t->uri_text = slice_dup(slice_str(row->uri));
+	t->sessions = row->sessions;
+	if (t->name == NULL || t->module_path == NULL || t->uri_text == NULL)
+		return ERR_NOMEM;
+	if (row->uri != NULL)
+		e = p11_uri_parse(slice_str(row->uri), P11_URI_TOKEN, &t->uri, detail);
+	if (e == ERR_OK && row->pin_source != NULL)
+		e = read_pin(row->pin_source, files, &t->pin, detail);
+	if (e != ERR_OK)
+		return e;
+	config.uri = t->uri;
+	config.pin = t->pin;
+	config.pin_refused = refused_before(pin_notes, row->name, t->pin);
+	if (config.pin_refused)
+		log_line(LOG_LEVEL_ERROR,
+			 "token %s: its PIN was refused before and is not tried again; correct it, "
+			 "then reload",
+			 row->name);
+	atomic_init(&t->noted, config.pin_refused);
+	return token_new(&config, &t->token);
+}
+
+enum err tokenlane_new(const struct tokentable_row *row, struct files *files,
+		       char *const *pin_notes, struct tokenlane **ret_lane,
+		       struct err_detail *detail)
+{
+	struct tokenlane *t = calloc(1, sizeof(*t));
+	enum err e;
+
+	if (t == NULL)
+		return ERR_NOMEM;
+	atomic_init(&t->refs, 1);
+	e = fill(t, row, files, pin_notes, detail);
+	if (e == ERR_OK)
+		e = lane_new(row->name, row->sessions, QUEUE_MAX, &ops, t, &t->lane);
+	if (e != ERR_OK) {
+		err_detail_prefix(detail, "token %s: ", row->name);
+		destroy(t);
+		return e;
+	}
+	*ret_lane = t;
+	return ERR_OK;
+}
+
+bool tokenlane_same(const struct tokenlane *lane, const struct tokentable_row *row,
+		    struct files *files)
+{
+	AUTO(pin_free) struct pin *pin = NULL;
+
+	if (strcmp(lane->name, row->name) != 0 ||
+	    strcmp(lane->module_path, row->module_path) != 0 ||
+	    !slice_eq(slice_str(lane->uri_text), slice_str(row->uri)) ||
+	    lane->sessions != row->sessions || token_pin_refused(lane->token))
+		return false;
+	if (row->pin_source == NULL || lane->pin == NULL)
+		return row->pin_source == NULL && lane->pin == NULL;
+	return read_pin(row->pin_source, files, &pin, NULL) == ERR_OK &&
+	       slice_eq(pin_bytes(pin), pin_bytes(lane->pin));
+}
+
+struct tokenlane *tokenlane_ref(struct tokenlane *lane)
+{
+	atomic_fetch_add(&lane->refs, 1);
+	return lane;
+}
+
+void tokenlane_unref(struct tokenlane **lane)
+{
+	struct tokenlane *t;
+
+	if (lane == NULL || *lane == NULL)
+		return;
+	t = *lane;
+	*lane = NULL;
+	if (atomic_fetch_sub(&t->refs, 1) == 1) {
+		struct lane *l = t->lane; /* t may be gone before lane_close() returns */
+
+		lane_close(&l);
+	}
+}
+
+struct lane *tokenlane_lane(struct tokenlane *lane)
+{
+	return lane->lane;
+}
+
+struct token *tokenlane_token(struct tokenlane *lane)
+{
+	return lane->token;
+}
+
+void tokenlane_worked(struct tokenlane *lane)
+{
+	atomic_store(&lane->worked, true);
+}
+
+bool tokenlane_has_worked(struct tokenlane *lane)
+{
+	return atomic_load(&lane->worked);
+}

@@ -1,0 +1,48 @@
+/* One token of the TokenTable with its sessions: a lane whose workers hold a session each. */
+#ifndef SIGNER_TOKENLANE_H
+#define SIGNER_TOKENLANE_H
+
+#include "config/files.h"
+#include "keytable/tokentable.h"
+#include "pkcs11/token.h"
+#include "signer/lane.h"
+
+struct tokenlane;
+
+/** What a worker of the lane is. */
+struct token_worker {
+	struct tokenlane *lane;
+	struct token_session *session; /**< NULL until it is needed, and after it was lost */
+};
+
+/**
+ * @param pin_notes  what earlier signer processes said of refused PINs (tokenlane_note()),
+ * NULL-terminated
+ * @return ERR_CONFIG (a PIN that is no PIN, a URI that is none) with a detail, ERR_NOMEM. Touches
+ * no module.
+ */
+NODISCARD enum err tokenlane_new(const struct tokentable_row *row, struct files *files,
+				 char *const *pin_notes, struct tokenlane **ret_lane,
+				 struct err_detail *detail);
+
+/** The same token as another row means: name, module, URI, PIN, sessions; and its PIN is not
+ * refused. Then it and its login can go on in the next generation. */
+bool tokenlane_same(const struct tokenlane *lane, const struct tokentable_row *row,
+		    struct files *files);
+
+struct tokenlane *tokenlane_ref(struct tokenlane *lane);
+/** The last reference closes the lane: its workers end when they have nothing more to do. */
+void tokenlane_unref(struct tokenlane **lane);
+
+struct lane *tokenlane_lane(struct tokenlane *lane);
+struct token *tokenlane_token(struct tokenlane *lane);
+
+/** A signature was made since the process started: it can be brought back by a restart. */
+void tokenlane_worked(struct tokenlane *lane);
+bool tokenlane_has_worked(struct tokenlane *lane);
+
+/** The note for the supervisor that this token's PIN was refused, the first time only; else NULL.
+ * Caller frees. */
+NODISCARD char *tokenlane_note(struct tokenlane *lane);
+
+#endif

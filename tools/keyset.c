@@ -142,16 +142,16 @@ enum err keyset_add_single(struct keyset *set, const char *domain, const char *s
 		.selector = strdup(selector),
 		.ref = ref != NULL ? strdup(ref) : NULL,
 	};
+	bool uri = slice_istarts(slice_str(ref), SLICE_LIT("pkcs11:"));
 	char name[512];
+	enum err e;
 
 	(void)snprintf(name, sizeof(name), "%s._domainkey.%s", selector, domain);
 	row.name = strdup(name);
-	if (row.ref != NULL)
-		read_key(&row,
-			 slice_istarts(slice_str(ref), SLICE_LIT("pkcs11:")) ? KEYREF_URI
-									     : KEYREF_FILE,
-			 token);
-	return add_row(set, &row);
+	e = add_row(set, &row);
+	if (e == ERR_OK && ref != NULL)
+		read_key(&set->rows[set->count - 1], uri ? KEYREF_URI : KEYREF_FILE, token);
+	return e;
 }
 
 static int compare_p(const struct keyset_row *a, struct slice p)

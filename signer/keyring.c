@@ -250,7 +250,7 @@ enum err keyring_find(struct keyring *ring, struct slice name, struct slice from
 	return ERR_OK;
 }
 
-struct slice keyring_pem(const struct keyring *ring, struct slice name)
+static struct slice pem_of_row(const struct keyring *ring, struct slice name)
 {
 	struct keytable_row row;
 	struct slice text = SLICE_LIT("");
@@ -258,10 +258,20 @@ struct slice keyring_pem(const struct keyring *ring, struct slice name)
 	char *ref = NULL;
 
 	if (keytable_find(ring->table, name, SLICE_LIT("example.com"), &row, &domain, &ref) ==
-		    ERR_OK &&
-	    row.kind == KEYREF_PEM)
+	    ERR_OK)
 		text = row.ref;
 	free(domain);
 	free(ref);
+	return text;
+}
+
+struct slice keyring_key_text(const struct keyring *ring, const struct signkey *key)
+{
+	struct slice text = SLICE_LIT("");
+
+	if (key->kind == KEYREF_PEM)
+		return pem_of_row(ring, slice_str(key->name));
+	if (key->kind == KEYREF_FILE && files_map(ring->files, key->ref, &text, NULL) != ERR_OK)
+		return SLICE_LIT("");
 	return text;
 }

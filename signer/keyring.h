@@ -44,7 +44,8 @@ struct tokenlane *keyring_token(const struct keyring *ring, size_t i);
 NODISCARD enum err keyring_find(struct keyring *ring, struct slice name, struct slice from_domain,
 				struct signkey **ret_key, struct err_detail *detail);
 
-/** The PEM text of a row with KEYREF_PEM; empty for other rows. Borrows from the keyring. */
-struct slice keyring_pem(const struct keyring *ring, struct slice name);
+/** The text of a key that the generation itself holds: PEM in the KeyTable, or KeyFile, which the
+ * supervisor read because only root may. Empty for other keys. Borrows from the keyring. */
+struct slice keyring_key_text(const struct keyring *ring, const struct signkey *key);
 
 #endif

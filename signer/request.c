@@ -106,11 +106,13 @@ static enum lane_result run_file(struct lane_job *job, void *worker)
 {
 	struct request *r = (struct request *)job;
 	struct err_detail detail = { "" };
-	struct slice pem =
-		r->key->kind == KEYREF_PEM ? keyring_pem(r->ring, r->msg.key_name) : SLICE_LIT("");
-	enum err e = signkey_open_file(r->key, keyring_policy(r->ring), pem, &detail);
+	struct slice text = SLICE_LIT("");
+	enum err e;
 
 	(void)worker;
+	if (!atomic_load(&r->key->opened))
+		text = keyring_key_text(r->ring, r->key);
+	e = signkey_open_file(r->key, keyring_policy(r->ring), text, &detail);
 	if (e == ERR_OK && r->msg.type == WIRE_OPEN)
 		answer_opened(r);
 	else if (e == ERR_OK)

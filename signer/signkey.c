@@ -114,7 +114,7 @@ static enum err open_file(const struct signkey *key, const struct signkey_policy
 		err_detail_set(detail, "the key is not on a token, and RequireHardwareKeys is set");
 		return ERR_DENIED;
 	}
-	e = key->kind == KEYREF_PEM
+	e = text.len != 0 || key->kind == KEYREF_PEM
 		    ? filekey_from_text(text, &file, detail)
 		    : filekey_from_path(key->ref, policy->safe_files, &file, detail);
 	if (e == ERR_OK)

@@ -59,7 +59,7 @@ struct signkey_policy {
 
 /**
  * Open a key file or text, if that was not done yet, and log what was found.
- * @param text the PEM text for KEYREF_PEM
+ * @param text the key itself where the generation holds it; empty: read the file
  * @return ERR_KEY_*, ERR_FILE_UNSAFE, ERR_DENIED (RequireHardwareKeys) with a detail
  */
 NODISCARD enum err signkey_open_file(struct signkey *key, const struct signkey_policy *policy,

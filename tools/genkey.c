@@ -1,4 +1,5 @@
 /* hsmdkim-genkey: one key, its record and its table lines. */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "tools/genkey.h"
 
 #include "base/limits.h"

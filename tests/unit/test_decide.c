@@ -494,6 +494,10 @@ static void run_case(const struct test_case *c)
 	struct sockaddr_storage storage;
 	struct hdrstore *headers;
 	struct slice recipient = slice_str(c->recipient);
+	union {
+		const char *in;
+		void *out;
+	} macros;
 	struct decision d;
 	char keys[1024];
 	char notes[2048];
@@ -512,7 +516,8 @@ static void run_case(const struct test_case *c)
 	input.headers = headers;
 	input.addr = to_addr(c->addr, &storage);
 	input.macro = macro_of;
-	input.macro_ctx = (void *)(uintptr_t)c->macros;
+	macros.in = c->macros;
+	input.macro_ctx = macros.out;
 	input.recipients = &recipient;
 	input.recipients_count = c->recipient != NULL ? 1 : 0;
 	assert_int_equal(decide(&rules, &input, arena, &d), ERR_OK);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 static bool key_is_known(void *ctx, struct slice name)
 {
@@ -53,22 +52,20 @@ static void print_snapshot(const struct snapshot *snapshot)
 				      "bounces and mail from sendmail(1) will not be signed\n");
 }
 
-static enum err check_tables(struct settings *settings, struct err_detail *detail)
+static enum err check_tables(struct generation *g, struct err_detail *detail)
 {
 	AUTO(snapshot_unref) struct snapshot *snapshot = NULL;
-	AUTO(files_free) struct files *files = files_new_real();
-	struct files *snapshot_files = files_new_real();
+	struct settings *settings = g->settings;
+	struct files *files = g->milter;
 	struct listen_addr addr;
 	enum err err;
 
-	if (files == NULL || snapshot_files == NULL) {
-		files_free(&snapshot_files);
-		settings_free(&settings);
-		return ERR_NOMEM;
-	}
-	err = snapshot_new(0, settings, snapshot_files, &snapshot, detail);
+	g->settings = NULL; /* the snapshot's now */
+	g->milter = NULL;
+	err = snapshot_new(g->number, settings, files, &snapshot, detail);
 	if (err == ERR_OK)
-		err = check_keys(snapshot->settings, snapshot->rules.signing_table, files, detail);
+		err = check_keys(snapshot->settings, snapshot->rules.signing_table, g->signer,
+				 detail);
 	if (err == ERR_OK && snapshot->settings->socket != NULL)
 		err = listen_parse(snapshot->settings->socket, &addr, detail);
 	if (err == ERR_OK)
@@ -78,24 +75,20 @@ static enum err check_tables(struct settings *settings, struct err_detail *detai
 
 int check_configuration(const struct generation_source *source)
 {
+	AUTO(generation_free) struct generation *g = NULL;
+	struct generation_source quiet = *source;
 	struct settings_warnings warnings = { NULL, 0 };
 	struct err_detail detail = { "" };
-	struct settings *settings = NULL;
-	enum err err = generation_settings(source, &settings, &warnings, &detail);
+	enum err err = generation_enter_base(source, &detail);
 
+	quiet.never_ask = true;
+	if (err == ERR_OK)
+		err = generation_read(&quiet, NULL, 1, &g, &warnings, &detail);
 	for (size_t i = 0; i < warnings.count; i++)
 		(void)fprintf(stderr, "warning: %s\n", warnings.texts[i]);
 	settings_warnings_done(&warnings);
-	if (err == ERR_OK && settings->base_directory != NULL &&
-	    chdir(settings->base_directory) != 0) {
-		err_detail_set(&detail, "BaseDirectory %s cannot be entered",
-			       settings->base_directory);
-		err = ERR_CONFIG;
-	}
 	if (err == ERR_OK)
-		err = check_tables(settings, &detail);
-	else
-		settings_free(&settings);
+		err = check_tables(g, &detail);
 	if (err == ERR_OK)
 		return EX_OK;
 	(void)fprintf(stderr, "hsmdkim: %s\n",

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum err generation_settings(const struct generation_source *source, struct settings **ret_settings,
 			     struct settings_warnings *warnings, struct err_detail *detail)
@@ -33,6 +34,18 @@ enum err generation_settings(const struct generation_source *source, struct sett
 	*ret_settings = s;
 	s = NULL;
 	return ERR_OK;
+}
+
+enum err generation_enter_base(const struct generation_source *source, struct err_detail *detail)
+{
+	AUTO(settings_free) struct settings *settings = NULL;
+	enum err err = generation_settings(source, &settings, NULL, detail);
+
+	if (err != ERR_OK || settings->base_directory == NULL ||
+	    chdir(settings->base_directory) == 0)
+		return err;
+	err_detail_set(detail, "BaseDirectory %s: %s", settings->base_directory, strerror(errno));
+	return ERR_CONFIG;
 }
 
 struct reading {
@@ -110,7 +123,8 @@ static enum err read_into(struct generation *g, const struct generation_source *
 	settings_each_file(g->settings, read_one, &reading);
 	if (reading.err != ERR_OK)
 		return reading.err;
-	return pins_read(g->settings, old != NULL ? old->signer : NULL, g->signer, detail);
+	return pins_read(g->settings, old != NULL ? old->signer : NULL, !source->never_ask,
+			 g->signer, detail);
 }
 
 enum err generation_read(const struct generation_source *source, const struct generation *old,

@@ -22,6 +22,7 @@ struct generation_source {
 	const char *path; /**< configuration file; NULL: command line only */
 	struct generation_override overrides[GENERATION_OVERRIDES_MAX];
 	size_t overrides_count;
+	bool never_ask; /**< -n: a PIN that comes from the terminal is left out */
 };
 
 struct generation {
@@ -39,6 +40,11 @@ NODISCARD enum err generation_settings(const struct generation_source *source,
 				       struct settings **ret_settings,
 				       struct settings_warnings *warnings,
 				       struct err_detail *detail);
+
+/** Change to BaseDirectory, where relative paths start: once, before the first generation_read().
+ */
+NODISCARD enum err generation_enter_base(const struct generation_source *source,
+					 struct err_detail *detail);
 
 /**
  * Settings, the bytes of every file they name, and the PINs.

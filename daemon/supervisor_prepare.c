@@ -90,19 +90,6 @@ static enum err open_signals(struct supervisor *s)
 	return s->signal_fd >= 0 ? ERR_OK : ERR_IO;
 }
 
-/* Relative paths of tables start there, so it comes before they are read. */
-static enum err enter_base_directory(struct supervisor *s, struct err_detail *detail)
-{
-	AUTO(settings_free) struct settings *settings = NULL;
-	enum err err = generation_settings(&s->options->source, &settings, NULL, detail);
-
-	if (err != ERR_OK || settings->base_directory == NULL ||
-	    chdir(settings->base_directory) == 0)
-		return err;
-	err_detail_set(detail, "BaseDirectory %s: %s", settings->base_directory, strerror(errno));
-	return ERR_CONFIG;
-}
-
 /* Everything that can be wrong before the first child. @return exit status; EX_OK: go on */
 int supervisor_prepare(struct supervisor *s)
 {
@@ -111,7 +98,7 @@ int supervisor_prepare(struct supervisor *s)
 	enum err err = sandbox_lock_process(&detail);
 
 	if (err == ERR_OK)
-		err = enter_base_directory(s, &detail);
+		err = generation_enter_base(&s->options->source, &detail);
 	if (err == ERR_OK)
 		err = generation_read(&s->options->source, NULL, ++s->last_number, &s->current,
 				      &warnings, &detail);

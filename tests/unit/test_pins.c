@@ -213,7 +213,7 @@ static enum err read_all(const char *lines, struct files *files, struct err_deta
 	assert_int_equal(
 		settings_load_text(s, slice_str(lines), "test", &settings_reader_files, NULL, NULL),
 		ERR_OK);
-	err = pins_read(s, NULL, files, detail);
+	err = pins_read(s, NULL, false, files, detail);
 	settings_free(&s);
 	return err;
 }
@@ -234,6 +234,10 @@ static void the_token_table_s_pins_are_found(void **state)
 	assert_int_equal(read_all(lines, files, NULL), ERR_OK);
 	assert_int_equal(files_count(files), 1);
 	assert_string_equal(files_path(files, 0), file);
+	/* -n never asks at the terminal */
+	assert_int_equal(read_all("PKCS11Module /m.so\nPKCS11PinSource prompt\n", files, NULL),
+			 ERR_OK);
+	assert_int_equal(files_count(files), 1);
 	files_free(&files);
 }
 

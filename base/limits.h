@@ -27,9 +27,10 @@
 #define LIMIT_KEY_NAME_BYTES 1024u
 #define LIMIT_DOMAIN_BYTES 253u
 #define LIMIT_SELECTOR_BYTES 253u
-/* The canonical header, for tokens that hash themselves (CKM_SHA256_RSA_PKCS); one packet of a socket with the
- * usual buffer must hold it. Postfix stops at 102400 bytes of header. */
-#define LIMIT_SIGN_INPUT_BYTES (160u * 1024u)
+/* The canonical header: more than MaximumHeaders' default. Tokens that hash themselves
+ * (CKM_SHA256_RSA_PKCS) get it whole, in one packet, and Linux sends no longer ones than twice
+ * net.core.wmem_max, 425984. */
+#define LIMIT_SIGN_INPUT_BYTES 393216u
 #define LIMIT_SIGNATURE_BYTES 8192u
 #define LIMIT_PUBKEY_DER_BYTES 4096u
 /* A PKCS#11 URI, a PIN, the modules' own texts. */

@@ -289,6 +289,22 @@ enum err token_session_reopen(struct token_session *session, struct err_detail *
 	return fill_session(session, detail);
 }
 
+enum err token_session_check_login(struct token_session *session, struct err_detail *detail)
+{
+	struct token *t = session->token;
+	CK_SESSION_INFO info;
+	enum err e = ERR_OK;
+
+	(void)pthread_mutex_lock(&t->lock);
+	if (session->f->C_GetSessionInfo(session->handle, &info) == CKR_OK &&
+	    (info.state == CKS_RO_PUBLIC_SESSION || info.state == CKS_RW_PUBLIC_SESSION)) {
+		t->logged_in = false;
+		e = token_login(t, session->handle, detail);
+	}
+	(void)pthread_mutex_unlock(&t->lock);
+	return e;
+}
+
 void token_session_close(struct token_session **session)
 {
 	if (session == NULL || *session == NULL)

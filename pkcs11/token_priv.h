@@ -64,6 +64,11 @@ void token_session_drop(struct token_session *session);
  * token_session_open() */
 NODISCARD enum err token_session_reopen(struct token_session *session, struct err_detail *detail);
 
+/** Log in when the token says that nobody is: a logout makes private keys invisible, and some
+ * tokens then only say that the key's handle is invalid. @return as token_login() */
+NODISCARD enum err token_session_check_login(struct token_session *session,
+					     struct err_detail *detail);
+
 /**
  * Look a URI up in the index of private keys; the index is read first when there is none or a fresh
  * one is wanted.

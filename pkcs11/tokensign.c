@@ -81,6 +81,8 @@ static enum err find_again(struct job *job, bool *ret_reload, struct err_detail 
 	enum err e = token_session_reopen(job->session, detail);
 
 	if (e == ERR_OK)
+		e = token_session_check_login(job->session, detail);
+	if (e == ERR_OK)
 		e = token_find(job->session, job->key->uri, true, &handle, 1, &count, detail);
 	if (e != ERR_OK)
 		return e;

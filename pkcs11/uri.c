@@ -13,33 +13,30 @@ struct p11_uri {
 	struct slice id;
 };
 
-enum where { PATH, QUERY };
-
-/* Every attribute that may stand in a URI of ours, and in which. */
+/* Every attribute that may stand in the path of a URI of ours, and in which URI. */
 static const struct {
 	struct slice name;
-	enum where where;
 	bool in_key;
 	bool in_token;
 } attributes[] = {
-	{ SLICE_INIT("token"), PATH, true, true },
-	{ SLICE_INIT("manufacturer"), PATH, true, true },
-	{ SLICE_INIT("serial"), PATH, true, true },
-	{ SLICE_INIT("model"), PATH, true, true },
-	{ SLICE_INIT("slot-id"), PATH, true, true },
-	{ SLICE_INIT("slot-description"), PATH, true, true },
-	{ SLICE_INIT("slot-manufacturer"), PATH, true, true },
-	{ SLICE_INIT("library-manufacturer"), PATH, true, true },
-	{ SLICE_INIT("library-description"), PATH, true, true },
-	{ SLICE_INIT("library-version"), PATH, true, true },
-	{ SLICE_INIT("object"), PATH, true, false },
-	{ SLICE_INIT("id"), PATH, true, false },
-	{ SLICE_INIT("type"), PATH, true, false },
-	{ SLICE_INIT("module-path"), QUERY, false, true },
-	{ SLICE_INIT("pin-source"), QUERY, false, true },
+	{ SLICE_INIT("token"), true, true },
+	{ SLICE_INIT("manufacturer"), true, true },
+	{ SLICE_INIT("serial"), true, true },
+	{ SLICE_INIT("model"), true, true },
+	{ SLICE_INIT("slot-id"), true, true },
+	{ SLICE_INIT("slot-description"), true, true },
+	{ SLICE_INIT("slot-manufacturer"), true, true },
+	{ SLICE_INIT("library-manufacturer"), true, true },
+	{ SLICE_INIT("library-description"), true, true },
+	{ SLICE_INIT("library-version"), true, true },
+	{ SLICE_INIT("object"), true, false },
+	{ SLICE_INIT("id"), true, false },
+	{ SLICE_INIT("type"), true, false },
 	/* known, so that the message can say why not */
-	{ SLICE_INIT("module-name"), QUERY, false, false },
-	{ SLICE_INIT("pin-value"), QUERY, false, false },
+	{ SLICE_INIT("module-path"), false, false },
+	{ SLICE_INIT("module-name"), false, false },
+	{ SLICE_INIT("pin-source"), false, false },
+	{ SLICE_INIT("pin-value"), false, false },
 };
 
 struct checker {
@@ -48,10 +45,23 @@ struct checker {
 	struct err_detail *detail;
 };
 
+/* A NUL in a name would end it early somewhere; ids are bytes of any kind. */
+static bool holds_nul(struct slice value)
+{
+	for (size_t i = 0; i + 2 < value.len; i++)
+		if (value.ptr[i] == '%' && value.ptr[i + 1] == '0' && value.ptr[i + 2] == '0')
+			return true;
+	return false;
+}
+
 static enum err check_value(const struct checker *c, struct slice name, struct slice value)
 {
 	if (value.len == 0) {
 		err_detail_set(c->detail, "%.*s= is empty", SLICE_FMT(name));
+		return ERR_SYNTAX;
+	}
+	if (!slice_eq(name, SLICE_LIT("id")) && holds_nul(value)) {
+		err_detail_set(c->detail, "%.*s= holds %%00", SLICE_FMT(name));
 		return ERR_SYNTAX;
 	}
 	if (slice_eq(name, SLICE_LIT("type")) && !slice_eq(value, SLICE_LIT("private"))) {
@@ -60,16 +70,29 @@ static enum err check_value(const struct checker *c, struct slice name, struct s
 			       SLICE_FMT(value));
 		return ERR_SYNTAX;
 	}
-	if (slice_eq(name, SLICE_LIT("pin-source")) &&
-	    (value.ptr[0] == '|' || slice_istarts(value, SLICE_LIT("%7c")))) {
-		err_detail_set(c->detail,
-			       "pin-source=|command is not allowed: write a file (file:/path)");
-		return ERR_DENIED;
-	}
 	return ERR_OK;
 }
 
-static enum err check_attribute(struct checker *c, enum where where, struct slice text)
+static enum err check_known(struct checker *c, size_t i, struct slice value)
+{
+	struct slice name = attributes[i].name;
+
+	if (!(c->use == P11_URI_KEY ? attributes[i].in_key : attributes[i].in_token)) {
+		err_detail_set(c->detail,
+			       "%.*s is not allowed here: modules and PINs are named in the "
+			       "TokenTable, PKCS11Module and PKCS11PinSource, keys in the KeyTable",
+			       SLICE_FMT(name));
+		return ERR_DENIED;
+	}
+	if (c->seen[i]) {
+		err_detail_set(c->detail, "%.*s stands twice", SLICE_FMT(name));
+		return ERR_SYNTAX;
+	}
+	c->seen[i] = true;
+	return check_value(c, name, value);
+}
+
+static enum err check_attribute(struct checker *c, struct slice text)
 {
 	size_t eq = slice_find(text, '=');
 	struct slice name = slice_sub(text, 0, eq);
@@ -78,29 +101,9 @@ static enum err check_attribute(struct checker *c, enum where where, struct slic
 		err_detail_set(c->detail, "\"%.*s\" is not NAME=VALUE", SLICE_FMT(text));
 		return ERR_SYNTAX;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(attributes); i++) {
-		if (!slice_eq(name, attributes[i].name))
-			continue;
-		if (!(c->use == P11_URI_KEY ? attributes[i].in_key : attributes[i].in_token)) {
-			err_detail_set(
-				c->detail,
-				"%.*s is not allowed here: modules and PINs are named in the "
-				"TokenTable, PKCS11Module and PKCS11PinSource, keys in the "
-				"KeyTable",
-				SLICE_FMT(name));
-			return ERR_DENIED;
-		}
-		if (where != attributes[i].where || c->seen[i]) {
-			err_detail_set(c->detail, "%.*s stands %s", SLICE_FMT(name),
-				       c->seen[i] ? "twice"
-				       : where == PATH
-					       ? "in the path; it belongs behind the '?'"
-					       : "behind the '?'; it belongs into the path");
-			return ERR_SYNTAX;
-		}
-		c->seen[i] = true;
-		return check_value(c, name, slice_sub(text, eq + 1, text.len));
-	}
+	for (size_t i = 0; i < ARRAY_LEN(attributes); i++)
+		if (slice_eq(name, attributes[i].name))
+			return check_known(c, i, slice_sub(text, eq + 1, text.len));
 	err_detail_set(c->detail, "unknown attribute \"%.*s\" (names are lower case)",
 		       SLICE_FMT(name));
 	return ERR_SYNTAX;
@@ -120,12 +123,26 @@ static enum err check_characters(struct slice text, struct err_detail *detail)
 	return ERR_OK;
 }
 
+/* What stands behind a '?' says how to reach a token: no business of a table of keys. */
+static enum err check_query(struct checker *c, struct slice query)
+{
+	struct slice part;
+
+	while (slice_next(&query, '&', &part)) {
+		enum err e = check_attribute(c, part);
+
+		if (e != ERR_OK)
+			return e;
+	}
+	err_detail_set(c->detail, "attributes stand before the '?', and nothing behind it");
+	return ERR_SYNTAX;
+}
+
 static enum err check_text(struct slice text, enum p11_uri_use use, struct err_detail *detail)
 {
 	struct checker c = { .use = use, .detail = detail };
 	struct slice rest = slice_sub(text, strlen("pkcs11:"), text.len);
 	size_t mark = slice_find(rest, '?');
-	struct slice query = slice_sub(rest, mark + 1, rest.len);
 	struct slice path = slice_sub(rest, 0, mark);
 	struct slice part;
 	enum err e = check_characters(text, detail);
@@ -137,10 +154,9 @@ static enum err check_text(struct slice text, enum p11_uri_use use, struct err_d
 		e = ERR_SYNTAX;
 	}
 	while (e == ERR_OK && slice_next(&path, ';', &part))
-		e = check_attribute(&c, PATH, part);
-	if (mark < rest.len)
-		while (e == ERR_OK && slice_next(&query, '&', &part))
-			e = check_attribute(&c, QUERY, part);
+		e = check_attribute(&c, part);
+	if (e == ERR_OK && mark < rest.len)
+		e = check_query(&c, slice_sub(rest, mark + 1, rest.len));
 	return e;
 }
 
@@ -214,28 +230,6 @@ void p11_uri_free(struct p11_uri **uri)
 const char *p11_uri_text(const struct p11_uri *uri)
 {
 	return uri->text;
-}
-
-const char *p11_uri_module_path(const struct p11_uri *uri)
-{
-	return p11_kit_uri_get_module_path(uri->kit);
-}
-
-const char *p11_uri_pin_source(const struct p11_uri *uri)
-{
-	const char *source = p11_kit_uri_get_pin_source(uri->kit);
-
-	if (source != NULL && strncmp(source, "file:", 5) == 0)
-		return source + (strncmp(source, "file://", 7) == 0 ? 7 : 5);
-	return source;
-}
-
-bool p11_uri_names_token(const struct p11_uri *uri)
-{
-	const CK_TOKEN_INFO *t = p11_kit_uri_get_token_info(uri->kit);
-
-	return t->label[0] != 0 || t->serialNumber[0] != 0 || t->model[0] != 0 ||
-	       t->manufacturerID[0] != 0 || p11_kit_uri_get_slot_id(uri->kit) != (CK_SLOT_ID)-1;
 }
 
 struct slice p11_uri_label(const struct p11_uri *uri)

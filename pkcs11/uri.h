@@ -12,14 +12,13 @@ struct p11_uri;
 
 /** Where a URI stands decides what it may say. */
 enum p11_uri_use {
-	P11_URI_KEY,   /**< KeyTable, KeyFile: object and/or id; no query part at all */
-	P11_URI_TOKEN, /**< TokenTable: token attributes; module-path and pin-source (file: or a
-			  path) allowed */
+	P11_URI_KEY,   /**< KeyTable, KeyFile: object and/or id, and which token */
+	P11_URI_TOKEN, /**< TokenTable, without its query part: which token */
 };
 
 /**
- * @return ERR_SYNTAX, ERR_DENIED (pin-value, module-* in a key URI, pin-source=|command),
- * ERR_LIMIT, ERR_NOMEM with a detail that names the attribute and the mend
+ * @return ERR_SYNTAX, ERR_DENIED (an attribute that names a module or a PIN, a key in a
+ * token's URI), ERR_LIMIT, ERR_NOMEM with a detail that names the attribute and the mend
  */
 NODISCARD enum err p11_uri_parse(struct slice text, enum p11_uri_use use, struct p11_uri **ret_uri,
 				 struct err_detail *detail);
@@ -27,13 +26,6 @@ void p11_uri_free(struct p11_uri **uri);
 
 /** The text as it was written. */
 const char *p11_uri_text(const struct p11_uri *uri);
-/** module-path, or NULL. */
-const char *p11_uri_module_path(const struct p11_uri *uri);
-/** pin-source without "file:", or NULL. */
-const char *p11_uri_pin_source(const struct p11_uri *uri);
-/** True when it names a token by label, serial, model, manufacturer or slot. */
-bool p11_uri_names_token(const struct p11_uri *uri);
-
 /** The decoded object label and id; ptr is NULL when the URI does not say. */
 struct slice p11_uri_label(const struct p11_uri *uri);
 struct slice p11_uri_id(const struct p11_uri *uri);

@@ -39,7 +39,8 @@ struct sigclient {
 	pthread_t reader;
 	int wake_fd; /* eventfd: the reader looks at fd and stop anew */
 	int fd; /* -1: no signer; closed by the reader only, so that it never polls a stranger */
-	int next_fd; /* what attach() brought, -1: none */
+	int next_fd;   /* what attach() brought, -1: none */
+	unsigned refs; /* the owner's and one of each job: a job outlives the end of the client */
 	bool stop;
 	uint64_t sequence;
 	size_t unsent;
@@ -96,6 +97,12 @@ static struct sigkey *key_new(struct slice name, const struct wire_msg *answer)
 		       NULL) != 1)
 		sigkey_unref(&key);
 	return key;
+}
+
+/* A signer is there, or its socket waits for the reader; the lock is held. */
+static bool has_signer(const struct sigclient *c)
+{
+	return c->fd >= 0 || c->next_fd >= 0;
 }
 
 /* ---- the table of pending requests; the lock is held ---- */
@@ -160,11 +167,15 @@ static bool send_job(struct sigclient *c, struct sigjob *job)
 		complete(c, job, e);
 		return true;
 	}
-	if (send(c->fd, packet.data, packet.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (send(c->fd, packet.data, packet.len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+		job->unsent = false;
+		c->unsent--;
+	} else if (errno == EMSGSIZE) {
+		complete(c, job, ERR_LIMIT); /* the kernel's net.core.wmem_max was made small */
+	} else {
 		return errno != EAGAIN &&
 		       errno != ENOBUFS; /* a lost peer is the reader's business */
-	job->unsent = false;
-	c->unsent--;
+	}
 	return true;
 }
 
@@ -293,6 +304,19 @@ static void client_memory_free(struct sigclient *c)
 	free(c);
 }
 
+static void client_unref(struct sigclient *c)
+{
+	bool last;
+
+	(void)pthread_mutex_lock(&c->lock);
+	last = --c->refs == 0;
+	(void)pthread_mutex_unlock(&c->lock);
+	if (!last)
+		return;
+	(void)pthread_mutex_destroy(&c->lock);
+	client_memory_free(c);
+}
+
 enum err sigclient_new(size_t max_pending, struct sigclient **ret_client)
 {
 	struct sigclient *c = calloc(1, sizeof(*c));
@@ -300,6 +324,7 @@ enum err sigclient_new(size_t max_pending, struct sigclient **ret_client)
 	if (c == NULL)
 		return ERR_NOMEM;
 	c->fd = c->next_fd = c->wake_fd = -1;
+	c->refs = 1;
 	c->max_pending = c->free_count = max_pending;
 	if (!client_memory(c)) {
 		client_memory_free(c);
@@ -336,12 +361,16 @@ void sigclient_free(struct sigclient **client)
 		(void)close(c->fd);
 	if (c->next_fd >= 0)
 		(void)close(c->next_fd);
-	(void)pthread_mutex_destroy(&c->lock);
-	client_memory_free(c);
+	client_unref(c);
 }
 
 void sigclient_attach(struct sigclient *client, int fd)
 {
+	const int packet_bytes = WIRE_PACKET_BYTES;
+
+	/* A packet is sent whole or not at all, and the usual buffer is smaller than the longest.
+	 */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &packet_bytes, sizeof(packet_bytes));
 	(void)pthread_mutex_lock(&client->lock);
 	if (client->next_fd >= 0)
 		(void)close(client->next_fd);
@@ -355,7 +384,7 @@ bool sigclient_attached(struct sigclient *client)
 	bool attached;
 
 	(void)pthread_mutex_lock(&client->lock);
-	attached = client->fd >= 0 || client->next_fd >= 0;
+	attached = has_signer(client);
 	(void)pthread_mutex_unlock(&client->lock);
 	return attached;
 }
@@ -389,6 +418,9 @@ static struct sigjob *job_new(struct sigclient *c, const struct wire_msg *reques
 		return NULL;
 	}
 	at = job->store;
+	(void)pthread_mutex_lock(&c->lock);
+	c->refs++;
+	(void)pthread_mutex_unlock(&c->lock);
 	job->client = c;
 	job->deadline_ms = deadline_ms;
 	job->request = *request;
@@ -411,11 +443,10 @@ void sigjob_free(struct sigjob **job)
 		return;
 	j = *job;
 	*job = NULL;
-	if (j->client != NULL) {
-		(void)pthread_mutex_lock(&j->client->lock);
-		leave(j->client, j);
-		(void)pthread_mutex_unlock(&j->client->lock);
-	}
+	(void)pthread_mutex_lock(&j->client->lock);
+	leave(j->client, j);
+	(void)pthread_mutex_unlock(&j->client->lock);
+	client_unref(j->client);
 	(void)pthread_cond_destroy(&j->answered);
 	sigkey_unref(&j->key);
 	free(j->signature);
@@ -429,7 +460,9 @@ static enum err submit(struct sigclient *c, struct sigjob *job)
 	enum err e = ERR_OK;
 
 	(void)pthread_mutex_lock(&c->lock);
-	if (!enter(c, job))
+	if (c->stop)
+		e = ERR_PEER_LOST;
+	else if (!enter(c, job))
 		e = ERR_BUSY;
 	else if (c->fd >= 0 && c->next_fd < 0 && c->unsent == 1)
 		(void)send_job(c, job);
@@ -509,9 +542,9 @@ static enum err wait_done(struct sigjob *job, struct err_detail *detail)
 	while (!job->done && rc == 0)
 		rc = pthread_cond_timedwait(&job->answered, &c->lock, &until);
 	if (!job->done) {
-		err_detail_set(&job->detail, c->fd < 0 ? "no signer process"
-						       : "the signer process did not answer");
-		complete(c, job, c->fd < 0 ? ERR_PEER_LOST : ERR_TIMEOUT);
+		err_detail_set(&job->detail, has_signer(c) ? "the signer process did not answer"
+							   : "no signer process");
+		complete(c, job, has_signer(c) ? ERR_TIMEOUT : ERR_PEER_LOST);
 	}
 	(void)pthread_mutex_unlock(&c->lock);
 	if (job->error != ERR_OK && detail != NULL)

@@ -97,10 +97,10 @@ class TokenDirectory:
         self.give()
         return self
 
-    def give(self):
+    def give(self, user=USER):
         """To the user that the signer process runs as; the PIN file stays root's."""
         if os.geteuid() == 0:
-            run(["chown", "-R", USER, os.path.join(self.path, "tokens"), self.conf])
+            run(["chown", "-R", user, os.path.join(self.path, "tokens"), self.conf])
             os.chmod(self.path, 0o711)
 
     @property
@@ -128,11 +128,13 @@ class TokenDirectory:
             return "v=DKIM1; k=rsa; p=" + base64.b64encode(file.read()).decode()
 
 
-def make_key_file(path, kind="rsa:2048"):
-    """A PEM file of mode 0600. @return its DNS record"""
+def make_key_file(path, kind="rsa:2048", owner=None):
+    """A PEM file of mode 0600, of the user that the signer process runs as. @return its DNS record"""
     algorithm = ["RSA", "-pkeyopt", "rsa_keygen_bits:" + kind[4:]] if kind.startswith("rsa") else ["ED25519"]
     run(["openssl", "genpkey", "-quiet", "-out", path, "-algorithm", *algorithm])
     os.chmod(path, 0o600)
+    if os.geteuid() == 0 and FILTER == "hsmdkim":
+        shutil.chown(path, owner or USER)
     der = run(["openssl", "pkey", "-in", path, "-pubout", "-outform", "DER"])
     if algorithm[0] == "ED25519":
         return "v=DKIM1; k=ed25519; p=" + base64.b64encode(der[-32:]).decode()
@@ -311,7 +313,7 @@ class Case(unittest.TestCase):
     def file_key_daemon(self, settings=None, **options):
         """A daemon that signs example.com with an RSA key file: for tests that are not about tokens."""
         path = self.path("key.pem")
-        self.zone = {"sel._domainkey.example.com": make_key_file(path)}
+        self.zone = {"sel._domainkey.example.com": make_key_file(path, owner="root")}
         return self.daemon({"Domain": "example.com", "Selector": "sel", "KeyFile": path, **(settings or {})}, **options)
 
     def token_daemon(self, settings=None, token=None, keys=(), environment=None, **options):

@@ -116,8 +116,7 @@ class Users(harness.Case):
     def test_signer_as_another_user(self):
         """The token is the signer's alone: the milter's user can't read it."""
         token = harness.TokenDirectory(self.path("token")).make()
-        harness.run(["chown", "-R", "daemon", token.path])
-        os.chmod(token.path, 0o700)
+        token.give("daemon")
         daemon = self.token_daemon({"UserID": "nobody", "SignerUserID": "daemon"}, token=token)
         self.assert_signed(daemon.send(harness.MESSAGE))
         uids = [status(daemon.child(kind))["Uid"].split()[0] for kind in ("milter", "signer")]

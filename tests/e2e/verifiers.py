@@ -34,11 +34,13 @@ def tags_of(value):
     return tags
 
 
+def dns_name(name):
+    """In lower case, U-labels as A-labels (RFC 8616)."""
+    return ".".join(label.lower() if label.isascii() else label.encode("idna").decode() for label in name.split("."))
+
+
 def key_name(selector, domain):
-    """The DNS name of a key; U-labels become A-labels (RFC 8616)."""
-    name = f"{selector}._domainkey.{domain}".lower()
-    return name if name.isascii() else ".".join(
-        label if label.isascii() else label.encode("idna").decode() for label in name.split("."))
+    return dns_name(f"{selector}._domainkey.{domain}")
 
 
 class Dkimpy:
@@ -49,7 +51,7 @@ class Dkimpy:
 
     def look_up(self, name, timeout=5):
         name = name.decode("utf-8") if isinstance(name, bytes) else name
-        text = self.zone.get(name.rstrip(".").lower())
+        text = self.zone.get(dns_name(name.rstrip(".")))
         return text.encode() if text is not None else None
 
     def verify(self, raw):
@@ -80,7 +82,10 @@ class MailDkim:
     def __init__(self, zone, directory):
         path = os.path.join(directory, "zone.txt")
         with open(path, "w", encoding="utf-8") as file:
-            file.writelines(f"{name}\t{text}\n" for name, text in zone.items())
+            for name, text in zone.items():
+                file.write(f"{name}\t{text}\n")
+                if "xn--" in name:  # Mail::DKIM asks for the U-labels of d= as they stand
+                    file.write(f"{name.encode().decode('idna')}\t{text}\n")
         self.process = subprocess.Popen(["/usr/bin/perl", os.path.join(HERE, "verify.pl"), path],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 

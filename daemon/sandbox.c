@@ -184,7 +184,9 @@ static enum err enter_seccomp(struct err_detail *detail)
 
 	if (ctx == NULL)
 		return ERR_NOMEM;
-	rc = add_rules(ctx);
+	rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1); /* threads that run already, too */
+	if (rc == 0)
+		rc = add_rules(ctx);
 	if (rc == 0)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);

@@ -1,4 +1,4 @@
-/* libunbound behind a blocking question: one pump thread runs its callbacks. */
+/* libunbound behind questions that block only their asker: one pump thread runs its callbacks. */
 #include "dns/resolver.h"
 
 #include "base/clock.h"
@@ -22,10 +22,12 @@ struct dns_resolver {
 /* How long the pump may sleep, and so how long dns_resolver_free() takes at most. */
 #define PUMP_POLL_MS 100
 
-/* One question that waits. Lives on the asker's stack: the asker leaves only when the callback has
- * run or is sure never to run. */
-struct question {
-	pthread_mutex_t lock; /* guards done and result */
+/* One question under way. The asker frees it only when the callback has run or is sure never to
+ * run. */
+struct dns_query {
+	struct dns_resolver *resolver;
+	int id;
+	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t came;
 	bool done;
 	int error;
@@ -34,7 +36,7 @@ struct question {
 
 static void question_answered(void *ctx, int error, struct ub_result *result)
 {
-	struct question *q = ctx;
+	struct dns_query *q = ctx;
 
 	(void)pthread_mutex_lock(&q->lock);
 	q->error = error;
@@ -187,7 +189,7 @@ static void take_result(const struct ub_result *u, struct dns_answer *answer)
 			return;
 }
 
-static void wait_until(struct question *q, int64_t deadline_ms)
+static void wait_until(struct dns_query *q, int64_t deadline_ms)
 {
 	struct timespec until = { .tv_sec = (time_t)(deadline_ms / 1000),
 				  .tv_nsec = (long)(deadline_ms % 1000) * 1000000 };
@@ -200,39 +202,86 @@ static void wait_until(struct question *q, int64_t deadline_ms)
 	(void)pthread_mutex_unlock(&q->lock);
 }
 
-static void question_init(struct question *q)
+static struct dns_query *query_new(struct dns_resolver *resolver)
 {
+	struct dns_query *q = calloc(1, sizeof(*q));
 	pthread_condattr_t attr;
 
-	*q = (struct question){ .done = false };
+	if (q == NULL)
+		return NULL;
+	q->resolver = resolver;
 	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&q->came, &attr);
 	(void)pthread_condattr_destroy(&attr);
+	return q;
+}
+
+static void query_free(struct dns_query *q)
+{
+	ub_resolve_free(q->result);
+	(void)pthread_cond_destroy(&q->came);
+	(void)pthread_mutex_destroy(&q->lock);
+	free(q);
+}
+
+static bool is_done(struct dns_query *q)
+{
+	bool done;
+
+	(void)pthread_mutex_lock(&q->lock);
+	done = q->done;
+	(void)pthread_mutex_unlock(&q->lock);
+	return done;
+}
+
+enum err dns_query_start(struct dns_resolver *resolver, const char *name, enum dns_type type,
+			 struct dns_query **ret_query)
+{
+	struct dns_query *q = query_new(resolver);
+
+	if (q == NULL)
+		return ERR_NOMEM;
+	if (ub_resolve_async(resolver->ub, name, (int)type, 1, q, question_answered, &q->id) != 0) {
+		query_free(q);
+		return ERR_IO;
+	}
+	*ret_query = q;
+	return ERR_OK;
+}
+
+void dns_query_finish(struct dns_query **query, int64_t deadline_ms, struct dns_answer *answer)
+{
+	struct dns_query *q = *query;
+
+	*query = NULL;
+	wait_until(q, deadline_ms);
+	/* Not found any more: the callback has run or is running. */
+	if (!is_done(q) && ub_cancel(q->resolver->ub, q->id) != 0)
+		wait_until(q, -1);
+	if (answer != NULL) {
+		answer->status = q->done ? DNS_SERVFAIL : DNS_TIMEOUT;
+		if (q->done && q->error == 0 && q->result != NULL)
+			take_result(q->result, answer);
+	}
+	query_free(q);
 }
 
 void dns_resolver_ask(struct dns_resolver *resolver, const char *name, enum dns_type type,
 		      int timeout_ms, struct dns_answer *answer)
 {
-	struct question q;
-	int id = 0;
+	struct dns_query *q = NULL;
 
-	question_init(&q);
-	answer->status = DNS_TIMEOUT;
-	if (ub_resolve_async(resolver->ub, name, (int)type, 1, &q, question_answered, &id) != 0) {
-		answer->status = DNS_BROKEN;
-	} else {
-		wait_until(&q, clock_mono_ms() + timeout_ms);
-		/* Not found: the callback has run or is running. */
-		if (!q.done && ub_cancel(resolver->ub, id) != 0)
-			wait_until(&q, -1);
-	}
-	if (q.done && q.error == 0 && q.result != NULL)
-		take_result(q.result, answer);
-	else if (q.done)
-		answer->status = DNS_SERVFAIL;
-	ub_resolve_free(q.result);
-	(void)pthread_cond_destroy(&q.came);
-	(void)pthread_mutex_destroy(&q.lock);
+	answer->status = DNS_BROKEN;
+	if (dns_query_start(resolver, name, type, &q) == ERR_OK)
+		dns_query_finish(&q, clock_mono_ms() + timeout_ms, answer);
+}
+
+void dns_resolver_warm_up(struct dns_resolver *resolver)
+{
+	struct ub_result *result = NULL;
+
+	if (ub_resolve(resolver->ub, "localhost.", DNS_TYPE_A, 1, &result) == 0)
+		ub_resolve_free(result);
 }

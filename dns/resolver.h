@@ -7,6 +7,8 @@
 
 #include "dns/answer.h"
 
+#include <stdint.h>
+
 struct dns_resolver;
 
 struct dns_resolver_config {
@@ -28,5 +30,24 @@ void dns_resolver_free(struct dns_resolver **resolver);
  */
 void dns_resolver_ask(struct dns_resolver *resolver, const char *name, enum dns_type type,
 		      int timeout_ms, struct dns_answer *answer);
+
+struct dns_query;
+
+/** Start a question and go on. @return ERR_NOMEM, ERR_IO (libunbound took none) */
+NODISCARD enum err dns_query_start(struct dns_resolver *resolver, const char *name,
+				   enum dns_type type, struct dns_query **ret_query);
+
+/**
+ * Wait for the answer until the deadline (clock_mono_ms(); one in the past gives up at once), then
+ * free the query.
+ * @param answer initialised; NULL: the answer is not wanted any more
+ */
+void dns_query_finish(struct dns_query **query, int64_t deadline_ms, struct dns_answer *answer);
+
+/**
+ * Read what libunbound reads late (trust anchors, its own configuration), by a question that it
+ * answers itself. Call it before the file system is given up.
+ */
+void dns_resolver_warm_up(struct dns_resolver *resolver);
 
 #endif

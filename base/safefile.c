@@ -8,9 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum err owned_by_another(const char *path, const struct stat *st, struct err_detail *detail)
+static enum err owned_by_another(const char *path, const struct stat *st, uid_t owner,
+				 struct err_detail *detail)
 {
-	if (st->st_uid == 0 || st->st_uid == geteuid())
+	if (st->st_uid == 0 || st->st_uid == owner)
 		return ERR_OK;
 	err_detail_set(
 		detail,
@@ -19,7 +20,7 @@ static enum err owned_by_another(const char *path, const struct stat *st, struct
 	return ERR_FILE_UNSAFE;
 }
 
-static enum err check_file(const char *path, struct err_detail *detail)
+static enum err check_file(const char *path, uid_t owner, struct err_detail *detail)
 {
 	struct stat st;
 
@@ -33,10 +34,10 @@ static enum err check_file(const char *path, struct err_detail *detail)
 			       path, (unsigned)(st.st_mode & 07777), path);
 		return ERR_FILE_UNSAFE;
 	}
-	return owned_by_another(path, &st, detail);
+	return owned_by_another(path, &st, owner, detail);
 }
 
-static enum err check_directory(const char *path, struct err_detail *detail)
+static enum err check_directory(const char *path, uid_t owner, struct err_detail *detail)
 {
 	struct stat st;
 	mode_t loose = S_IWOTH;
@@ -54,10 +55,10 @@ static enum err check_directory(const char *path, struct err_detail *detail)
 			       path, (unsigned)(st.st_mode & 07777), path);
 		return ERR_FILE_UNSAFE;
 	}
-	return owned_by_another(path, &st, detail);
+	return owned_by_another(path, &st, owner, detail);
 }
 
-enum err safefile_check(const char *path, struct err_detail *detail)
+enum err safefile_check(const char *path, uid_t owner, struct err_detail *detail)
 {
 	char *real = realpath(path, NULL);
 	char *slash;
@@ -67,12 +68,12 @@ enum err safefile_check(const char *path, struct err_detail *detail)
 		err_detail_set(detail, "%s: %s", path, strerror(errno));
 		return ERR_IO;
 	}
-	err = check_file(real, detail);
+	err = check_file(real, owner, detail);
 	while (err == ERR_OK && (slash = strrchr(real, '/')) != NULL) {
 		bool root = slash == real;
 
 		slash[root ? 1 : 0] = '\0';
-		err = check_directory(real, detail);
+		err = check_directory(real, owner, detail);
 		if (root)
 			break;
 	}

@@ -4,15 +4,19 @@
 
 #include "base/err.h"
 
+#include <sys/types.h>
+
 /**
- * Check the file and every directory above it: the file belongs to root or to the user that we run
- * as, others cannot read or write it, its group cannot write it; no directory on the way can be
- * written by others (one with the sticky bit may) or belongs to another user. Then nobody else can
- * put another file in its place either, so the check holds until the file is opened.
+ * Check the file and every directory above it: the file belongs to root or to owner, others cannot
+ * read or write it, its group cannot write it; no directory on the way can be written by others
+ * (one with the sticky bit may) or belongs to another user. Then nobody else can put another file
+ * in its place either, so the check holds until the file is opened.
+ * @param owner whom the file may belong to besides root: the user who uses it, who has its bytes
+ * anyway
  * @param path absolute, or relative to the current directory; links are followed
  * @return ERR_FILE_UNSAFE with a detail that names the path at fault, its mode or owner and the
  * command that mends it; ERR_IO (it is not there)
  */
-NODISCARD enum err safefile_check(const char *path, struct err_detail *detail);
+NODISCARD enum err safefile_check(const char *path, uid_t owner, struct err_detail *detail);
 
 #endif

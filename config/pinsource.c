@@ -53,11 +53,11 @@ static enum err put_copy(struct files *files, struct slice name, int fd, struct 
 }
 
 /* Read path under another name. */
-static enum err read_file(const char *path, struct slice name, bool safe_only, struct files *files,
-			  struct err_detail *detail)
+static enum err read_file(const char *path, struct slice name, const struct pinsource_rules *rules,
+			  struct files *files, struct err_detail *detail)
 {
 	AUTO(files_free) struct files *one = files_new_closed();
-	enum err err = safe_only ? safefile_check(path, detail) : ERR_OK;
+	enum err err = rules->safe_only ? safefile_check(path, rules->owner, detail) : ERR_OK;
 
 	if (err == ERR_OK && one == NULL)
 		err = ERR_NOMEM;
@@ -68,6 +68,7 @@ static enum err read_file(const char *path, struct slice name, bool safe_only, s
 
 static enum err read_credential(struct slice source, struct files *files, struct err_detail *detail)
 {
+	static const struct pinsource_rules systemd = { .safe_only = false };
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
 	struct slice name = slice_sub(source, credential_prefix.len, source.len);
 	char path[PATH_MAX];
@@ -89,7 +90,7 @@ static enum err read_credential(struct slice source, struct files *files, struct
 		return ERR_LIMIT;
 	/* systemd keeps its directory safe, and shows it to us with permissions that do not say so
 	 */
-	return read_file(path, source, false, files, detail);
+	return read_file(path, source, &systemd, files, detail);
 }
 
 static enum err terminal_error(struct err_detail *detail)
@@ -157,7 +158,7 @@ static enum err read_prompt(struct files *files, struct err_detail *detail)
 	return err;
 }
 
-enum err pinsource_read(struct slice source, bool safe_only, const struct files *old,
+enum err pinsource_read(struct slice source, const struct pinsource_rules *rules,
 			struct files *files, struct err_detail *detail)
 {
 	struct slice name = pinsource_name(source);
@@ -168,8 +169,10 @@ enum err pinsource_read(struct slice source, bool safe_only, const struct files 
 	if (slice_starts(source, credential_prefix))
 		return read_credential(source, files, detail);
 	if (slice_eq(source, prompt_word)) {
-		int kept = find(old, name);
+		int kept = find(rules->old, name);
 
+		if (kept < 0 && !rules->may_ask)
+			return ERR_OK;
 		return kept >= 0 ? put_copy(files, name, kept, detail) : read_prompt(files, detail);
 	}
 	if (!slice_starts(source, file_prefix) || !slice_starts(name, SLICE_LIT("/")) ||
@@ -180,5 +183,5 @@ enum err pinsource_read(struct slice source, bool safe_only, const struct files 
 		return ERR_CONFIG;
 	}
 	(void)snprintf(path, sizeof(path), "%.*s", SLICE_FMT(name));
-	return read_file(path, name, safe_only, files, detail);
+	return read_file(path, name, rules, files, detail);
 }

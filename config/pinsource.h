@@ -11,19 +11,26 @@
 #include "base/slice.h"
 #include "config/files.h"
 
+#include <sys/types.h>
+
 /** The name under which files_map() finds the PIN: the path of file:, else the source as written.
  */
 struct slice pinsource_name(struct slice source);
 
+struct pinsource_rules {
+	bool safe_only; /**< RequireSafeKeys: a file that others can read or write is refused */
+	uid_t owner;	/**< whom a PIN file may belong to besides root: the user of the signer */
+	bool may_ask;	/**< false: a prompt is passed over */
+	const struct files *old; /**< of the generation in force: a prompt is answered from it, not
+				    asked again; NULL: none */
+};
+
 /**
  * Read the PIN of a source now, under its name; nothing happens when it is there already.
- * @param old        the generation in force, NULL: none; a prompt is answered from it, not asked
- * again
- * @param safe_only  RequireSafeKeys: a file that others can read or write is refused
  * @return ERR_CONFIG (a form that is none of the three, an unset $CREDENTIALS_DIRECTORY, no
  * terminal), ERR_IO, ERR_FILE_UNSAFE, ERR_NOMEM with a detail
  */
-NODISCARD enum err pinsource_read(struct slice source, bool safe_only, const struct files *old,
+NODISCARD enum err pinsource_read(struct slice source, const struct pinsource_rules *rules,
 				  struct files *files, struct err_detail *detail);
 
 #endif

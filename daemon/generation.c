@@ -3,6 +3,7 @@
 
 #include "base/safefile.h"
 #include "config/handover.h"
+#include "daemon/child.h"
 #include "daemon/pins.h"
 
 #include <errno.h>
@@ -48,8 +49,23 @@ enum err generation_enter_base(const struct generation_source *source, struct er
 	return ERR_CONFIG;
 }
 
+/* Whom key and PIN files may belong to besides root: the user who signs with them. */
+static enum err find_owner(const struct settings *s, uid_t *ret_owner, struct err_detail *detail)
+{
+	bool own = s->signer_user_id != NULL;
+	const char *spec = own ? s->signer_user_id : s->user_id;
+	struct child_user user = { .uid = geteuid() };
+	enum err err = ERR_OK;
+
+	if (spec != NULL)
+		err = child_user_find(own ? "SignerUserID" : "UserID", spec, &user, detail);
+	*ret_owner = user.uid;
+	return err;
+}
+
 struct reading {
 	struct generation *g;
+	uid_t owner;
 	enum err err;
 	struct err_detail *detail;
 };
@@ -80,7 +96,7 @@ static void read_one(void *ctx, const char *name, const char *path, unsigned use
 	if (r->err != ERR_OK || strcmp(name, "PKCS11PinSource") == 0)
 		return; /* PINs have rules of their own */
 	if (r->g->settings->require_safe_keys && strcmp(name, "KeyFile") == 0)
-		r->err = safefile_check(path, r->detail);
+		r->err = safefile_check(path, r->owner, r->detail);
 	/* The signer gets the SigningTable, too: it checks that every key name in it exists. */
 	if (r->err == ERR_OK)
 		r->err = files_read(r->g->signer, path, r->detail);
@@ -108,6 +124,8 @@ static enum err read_into(struct generation *g, const struct generation_source *
 			  const struct generation *old, struct settings_warnings *warnings,
 			  struct err_detail *detail)
 {
+	struct pinsource_rules rules = { .may_ask = !source->never_ask,
+					 .old = old != NULL ? old->signer : NULL };
 	struct reading reading = { .g = g, .detail = detail };
 	enum err err;
 
@@ -118,13 +136,16 @@ static enum err read_into(struct generation *g, const struct generation_source *
 	err = generation_settings(source, &g->settings, warnings, detail);
 	if (err == ERR_OK && old != NULL)
 		err = settings_keep_start(g->settings, old->settings, warnings);
+	if (err == ERR_OK)
+		err = find_owner(g->settings, &reading.owner, detail);
 	if (err != ERR_OK)
 		return err;
 	settings_each_file(g->settings, read_one, &reading);
 	if (reading.err != ERR_OK)
 		return reading.err;
-	return pins_read(g->settings, old != NULL ? old->signer : NULL, !source->never_ask,
-			 g->signer, detail);
+	rules.safe_only = g->settings->require_safe_keys;
+	rules.owner = reading.owner;
+	return pins_read(g->settings, &rules, g->signer, detail);
 }
 
 enum err generation_read(const struct generation_source *source, const struct generation *old,

@@ -2,15 +2,12 @@
 #include "daemon/pins.h"
 
 #include "base/limits.h"
-#include "config/pinsource.h"
 #include "keytable/dataset.h"
 
 static const struct slice attribute = SLICE_INIT("pin-source=");
 
 struct reading {
-	bool safe_only;
-	bool may_ask;
-	const struct files *old;
+	const struct pinsource_rules *rules;
 	struct files *files;
 	enum err err;
 	struct err_detail *detail;
@@ -68,13 +65,6 @@ static struct slice find_source(struct slice row)
 	return (struct slice){ NULL, 0 };
 }
 
-static enum err read_source(const struct reading *r, struct slice source)
-{
-	if (!r->may_ask && slice_eq(source, SLICE_LIT("prompt")))
-		return ERR_OK;
-	return pinsource_read(source, r->safe_only, r->old, r->files, r->detail);
-}
-
 static bool read_row(void *ctx, struct slice key, struct slice value, const char *origin)
 {
 	struct reading *r = ctx;
@@ -86,7 +76,7 @@ static bool read_row(void *ctx, struct slice key, struct slice value, const char
 	if (source.ptr == NULL)
 		return true;
 	if (decode(source, text, sizeof(text), &len)) {
-		r->err = read_source(r, slice_of(text, len));
+		r->err = pinsource_read(slice_of(text, len), r->rules, r->files, r->detail);
 	} else {
 		r->err = ERR_CONFIG;
 		err_detail_set(r->detail, "pin-source= is not well-formed");
@@ -107,18 +97,14 @@ static enum err read_table(const char *spec, struct reading *r)
 	return err == ERR_OK ? r->err : err;
 }
 
-enum err pins_read(const struct settings *settings, const struct files *old, bool may_ask,
+enum err pins_read(const struct settings *settings, const struct pinsource_rules *rules,
 		   struct files *files, struct err_detail *detail)
 {
-	struct reading r = { .safe_only = settings->require_safe_keys,
-			     .may_ask = may_ask,
-			     .old = old,
-			     .files = files,
-			     .detail = detail };
+	struct reading r = { .rules = rules, .files = files, .detail = detail };
 	enum err err = ERR_OK;
 
 	if (settings->pkcs11_module != NULL && settings->pkcs11_pin_source != NULL) {
-		err = read_source(&r, slice_str(settings->pkcs11_pin_source));
+		err = pinsource_read(slice_str(settings->pkcs11_pin_source), rules, files, detail);
 		if (err != ERR_OK)
 			err_detail_prefix(detail, "PKCS11PinSource: ");
 	}

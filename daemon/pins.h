@@ -4,16 +4,15 @@
 
 #include "base/err.h"
 #include "config/files.h"
+#include "config/pinsource.h"
 #include "config/settings.h"
 
 /**
- * Read each PIN among the signer's files (config/pinsource.h).
- * @param old   the signer's files of the generation in force, NULL: none
- * @param may_ask false: a PIN that comes from the terminal is left out
+ * Read each PIN among the signer's files.
  * @param files the signer's files, the TokenTable among them
  * @return as pinsource_read(), with the setting and the line in the detail
  */
-NODISCARD enum err pins_read(const struct settings *settings, const struct files *old, bool may_ask,
+NODISCARD enum err pins_read(const struct settings *settings, const struct pinsource_rules *rules,
 			     struct files *files, struct err_detail *detail);
 
 #endif

@@ -138,7 +138,7 @@ enum err filekey_from_path(const char *path, bool safe_only, struct filekey **re
 	enum err e = ERR_OK;
 
 	if (safe_only) {
-		e = safefile_check(path, detail);
+		e = safefile_check(path, geteuid(), detail);
 		if (e == ERR_IO)
 			e = ERR_KEY_MISSING;
 		if (e != ERR_OK)

@@ -19,10 +19,13 @@
 
 static char dir[64];
 static char file[96];
+static struct pinsource_rules safe = { .safe_only = true };
+static const struct pinsource_rules any = { .safe_only = false };
 
 static int make_dir(void **state)
 {
 	(void)state;
+	safe.owner = geteuid();
 	(void)snprintf(dir, sizeof(dir), "/tmp/hsmdkim-pins.XXXXXX");
 	if (mkdtemp(dir) == NULL)
 		return -1;
@@ -66,17 +69,17 @@ static void files_that_others_can_reach_are_refused(void **state)
 
 		write_file("x", cases[i].file);
 		assert_int_equal(chmod(dir, cases[i].directory), 0);
-		err = safefile_check(file, &detail);
+		err = safefile_check(file, geteuid(), &detail);
 		assert_int_equal(chmod(dir, 0700), 0);
 		assert_int_equal(err, cases[i].good ? ERR_OK : ERR_FILE_UNSAFE);
 		if (!cases[i].good)
 			assert_non_null(strstr(detail.text, "chmod "));
 	}
 	assert_int_equal(unlink(file), 0);
-	assert_int_equal(safefile_check(file, NULL), ERR_IO);
+	assert_int_equal(safefile_check(file, geteuid(), NULL), ERR_IO);
 }
 
-static void another_user_s_file_is_refused(void **state)
+static void only_root_and_the_user_s_own_files_are_good(void **state)
 {
 	struct err_detail detail = { "" };
 
@@ -84,8 +87,9 @@ static void another_user_s_file_is_refused(void **state)
 	write_file("x", 0600);
 	if (geteuid() != 0 || chown(file, 12345, (gid_t)-1) != 0)
 		return; /* only root can give a file away */
-	assert_int_equal(safefile_check(file, &detail), ERR_FILE_UNSAFE);
+	assert_int_equal(safefile_check(file, geteuid(), &detail), ERR_FILE_UNSAFE);
 	assert_non_null(strstr(detail.text, "belongs to user 12345"));
+	assert_int_equal(safefile_check(file, 12345, NULL), ERR_OK);
 	assert_int_equal(unlink(file), 0);
 }
 
@@ -97,7 +101,7 @@ static void a_link_is_judged_by_what_it_points_to(void **state)
 	(void)snprintf(link, sizeof(link), "%s/link", dir);
 	write_file("x", 0604);
 	assert_int_equal(symlink(file, link), 0);
-	assert_int_equal(safefile_check(link, NULL), ERR_FILE_UNSAFE);
+	assert_int_equal(safefile_check(link, geteuid(), NULL), ERR_FILE_UNSAFE);
 	assert_int_equal(unlink(link), 0);
 }
 
@@ -126,11 +130,11 @@ static void a_pin_file_is_read_under_its_path(void **state)
 	assert_non_null(files);
 	write_file("1234\n", 0600);
 	(void)snprintf(source, sizeof(source), "file:%s", file);
-	assert_int_equal(pinsource_read(slice_str(source), true, NULL, files, NULL), ERR_OK);
+	assert_int_equal(pinsource_read(slice_str(source), &safe, files, NULL), ERR_OK);
 	assert_true(slice_eq(content(files, file), SLICE_LIT("1234\n")));
 	/* once is enough */
 	assert_int_equal(unlink(file), 0);
-	assert_int_equal(pinsource_read(slice_str(source), true, NULL, files, NULL), ERR_OK);
+	assert_int_equal(pinsource_read(slice_str(source), &safe, files, NULL), ERR_OK);
 	assert_int_equal(files_count(files), 1);
 	files_free(&files);
 }
@@ -144,10 +148,9 @@ static void an_unsafe_pin_file_needs_require_safe_keys_no(void **state)
 	assert_non_null(files);
 	write_file("1234\n", 0644);
 	(void)snprintf(source, sizeof(source), "file:%s", file);
-	assert_int_equal(pinsource_read(slice_str(source), true, NULL, files, NULL),
-			 ERR_FILE_UNSAFE);
+	assert_int_equal(pinsource_read(slice_str(source), &safe, files, NULL), ERR_FILE_UNSAFE);
 	assert_int_equal(files_count(files), 0);
-	assert_int_equal(pinsource_read(slice_str(source), false, NULL, files, NULL), ERR_OK);
+	assert_int_equal(pinsource_read(slice_str(source), &any, files, NULL), ERR_OK);
 	files_free(&files);
 }
 
@@ -160,14 +163,13 @@ static void a_credential_comes_from_systemd_s_directory(void **state)
 	assert_non_null(files);
 	write_file("5678", 0440);
 	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
-	assert_int_equal(pinsource_read(SLICE_LIT("credential:pin"), true, NULL, files, &detail),
+	assert_int_equal(pinsource_read(SLICE_LIT("credential:pin"), &safe, files, &detail),
 			 ERR_CONFIG);
 	assert_non_null(strstr(detail.text, "LoadCredential=pin:"));
 	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
-	assert_int_equal(pinsource_read(SLICE_LIT("credential:../x"), true, NULL, files, NULL),
+	assert_int_equal(pinsource_read(SLICE_LIT("credential:../x"), &safe, files, NULL),
 			 ERR_CONFIG);
-	assert_int_equal(pinsource_read(SLICE_LIT("credential:pin"), true, NULL, files, NULL),
-			 ERR_OK);
+	assert_int_equal(pinsource_read(SLICE_LIT("credential:pin"), &safe, files, NULL), ERR_OK);
 	assert_true(slice_eq(content(files, "credential:pin"), SLICE_LIT("5678")));
 	files_free(&files);
 }
@@ -179,16 +181,16 @@ static void a_pin_in_the_clear_is_refused_and_not_repeated(void **state)
 
 	(void)state;
 	assert_non_null(files);
-	assert_int_equal(pinsource_read(SLICE_LIT("s3cret"), true, NULL, files, &detail),
-			 ERR_CONFIG);
+	assert_int_equal(pinsource_read(SLICE_LIT("s3cret"), &safe, files, &detail), ERR_CONFIG);
 	assert_null(strstr(detail.text, "s3cret"));
-	assert_int_equal(pinsource_read(SLICE_LIT("file:relative"), true, NULL, files, NULL),
+	assert_int_equal(pinsource_read(SLICE_LIT("file:relative"), &safe, files, NULL),
 			 ERR_CONFIG);
 	files_free(&files);
 }
 
 static void what_was_asked_at_the_terminal_is_kept_for_a_reload(void **state)
 {
+	struct pinsource_rules rules = { .safe_only = true };
 	struct files *old = files_new_closed();
 	struct files *files = files_new_closed();
 
@@ -196,9 +198,10 @@ static void what_was_asked_at_the_terminal_is_kept_for_a_reload(void **state)
 	assert_non_null(old);
 	assert_non_null(files);
 	write_file("9999", 0600);
+	rules.old = old;
 	assert_int_equal(files_read(old, file, NULL), ERR_OK);
 	assert_int_equal(files_put(old, "prompt", dup(files_fd(old, 0))), ERR_OK);
-	assert_int_equal(pinsource_read(SLICE_LIT("prompt"), true, old, files, NULL), ERR_OK);
+	assert_int_equal(pinsource_read(SLICE_LIT("prompt"), &rules, files, NULL), ERR_OK);
 	assert_true(slice_eq(content(files, "prompt"), SLICE_LIT("9999")));
 	files_free(&old);
 	files_free(&files);
@@ -213,7 +216,7 @@ static enum err read_all(const char *lines, struct files *files, struct err_deta
 	assert_int_equal(
 		settings_load_text(s, slice_str(lines), "test", &settings_reader_files, NULL, NULL),
 		ERR_OK);
-	err = pins_read(s, NULL, false, files, detail);
+	err = pins_read(s, &safe, files, detail);
 	settings_free(&s);
 	return err;
 }
@@ -271,7 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_that_others_can_reach_are_refused),
-		cmocka_unit_test(another_user_s_file_is_refused),
+		cmocka_unit_test(only_root_and_the_user_s_own_files_are_good),
 		cmocka_unit_test(a_link_is_judged_by_what_it_points_to),
 		cmocka_unit_test(each_source_has_its_name),
 		cmocka_unit_test(a_pin_file_is_read_under_its_path),

@@ -19,6 +19,8 @@
 #define LIMIT_TAGS 64u
 /* Signatures we add to one message. */
 #define LIMIT_SIGN_REQUESTS 32u
+/* Signatures of one message that are verified: the largest MaximumSignaturesToVerify. */
+#define LIMIT_VERIFY_SIGNATURES 64u
 /* Memory of one message beyond its header block. */
 #define LIMIT_MESSAGE_ARENA_BYTES 8388608u
 /* TXT answer: an 8192-bit key in base64 with every tag is below 2 KB; ML-DSA-87 3.6 KB. */

@@ -9,6 +9,7 @@
 
 #include "base/alg.h"
 #include "base/arena.h"
+#include "base/limits.h"
 #include "dkim/canon.h"
 #include "dkim/digest.h"
 
@@ -16,7 +17,7 @@
 
 #define BODYHASH_NO_LIMIT UINT64_MAX
 /** Distinct hashes of one message; every signature counts at most one. */
-#define BODYHASH_MAX 40u
+#define BODYHASH_MAX LIMIT_VERIFY_SIGNATURES
 
 struct bodyhash;
 

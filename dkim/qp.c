@@ -23,3 +23,36 @@ void dkim_qp_encode(struct slice text, struct slice also, struct buf *out)
 		buf_add_ch(out, hex[(unsigned char)c & 15]);
 	}
 }
+
+/* @return 0 to 15, or -1. RFC 6376 writes upper case; lower case is read, too. */
+static int hex_value(char c)
+{
+	if (ch_is_digit(c))
+		return c - '0';
+	c = ch_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+enum err dkim_qp_decode(struct slice text, struct buf *out)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		int high;
+		int low;
+
+		if (ch_is_fws(text.ptr[i]))
+			continue;
+		if (text.ptr[i] != '=') {
+			buf_add_ch(out, text.ptr[i]);
+			continue;
+		}
+		if (text.len - i < 3)
+			return ERR_SYNTAX;
+		high = hex_value(text.ptr[i + 1]);
+		low = hex_value(text.ptr[i + 2]);
+		if (high < 0 || low < 0)
+			return ERR_SYNTAX;
+		buf_add_ch(out, (char)(high << 4 | low));
+		i += 2;
+	}
+	return out->error;
+}

@@ -1,0 +1,82 @@
+/* A-labels, by libidn2. */
+#include "dkim/idn.h"
+
+#include "dkim/domain.h"
+
+#include <idn2.h>
+
+static bool is_ascii(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] >= 0x80)
+			return false;
+	return true;
+}
+
+static enum err store(struct slice ascii, struct idn_name *ret_name)
+{
+	while (ascii.len != 0 && ascii.ptr[ascii.len - 1] == '.')
+		ascii.len--;
+	if (ascii.len > LIMIT_DOMAIN_BYTES)
+		return ERR_LIMIT;
+	if (!dkim_domain_valid(ascii))
+		return ERR_SYNTAX;
+	for (size_t i = 0; i < ascii.len; i++)
+		ret_name->text[i] = ch_lower(ascii.ptr[i]);
+	ret_name->text[ascii.len] = '\0';
+	ret_name->len = ascii.len;
+	return ERR_OK;
+}
+
+static enum err convert(const char *utf8, struct idn_name *ret_name)
+{
+	char *ascii = NULL;
+	int rc = idn2_to_ascii_8z(utf8, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+	enum err e;
+
+	if (rc != IDN2_OK)
+		return rc == IDN2_MALLOC ? ERR_NOMEM : ERR_SYNTAX;
+	e = store(slice_str(ascii), ret_name);
+	idn2_free(ascii);
+	return e;
+}
+
+enum err idn_to_ascii(struct slice domain, struct idn_name *ret_name)
+{
+	/* U-labels are never longer than 4 bytes for each of their A-label. */
+	char utf8[4 * LIMIT_DOMAIN_BYTES + 1];
+
+	if (is_ascii(domain))
+		return store(domain, ret_name);
+	if (domain.len >= sizeof(utf8))
+		return ERR_LIMIT;
+	if (memchr(domain.ptr, '\0', domain.len) != NULL)
+		return ERR_SYNTAX;
+	memcpy(utf8, domain.ptr, domain.len);
+	utf8[domain.len] = '\0';
+	return convert(utf8, ret_name);
+}
+
+static bool both_to_ascii(struct slice a, struct slice b, struct idn_name *ret_a,
+			  struct idn_name *ret_b)
+{
+	return idn_to_ascii(a, ret_a) == ERR_OK && idn_to_ascii(b, ret_b) == ERR_OK;
+}
+
+bool idn_equal(struct slice a, struct slice b)
+{
+	struct idn_name x;
+	struct idn_name y;
+
+	return both_to_ascii(a, b, &x, &y) &&
+	       slice_eq(slice_of(x.text, x.len), slice_of(y.text, y.len));
+}
+
+bool idn_in(struct slice domain, struct slice parent)
+{
+	struct idn_name x;
+	struct idn_name y;
+
+	return both_to_ascii(domain, parent, &x, &y) &&
+	       dkim_domain_in(slice_of(x.text, x.len), slice_of(y.text, y.len));
+}

@@ -15,12 +15,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum state { LOADING, LOADED, FAILED, CLOSING };
+
 struct p11_module {
 	struct p11_module *next;
 	char *path;
 	dev_t dev;
 	ino_t ino;
 	unsigned refs;
+	enum state state;
+	struct err_detail failure; /* FAILED: for those who waited */
 	bool serial;
 	PKCS11_CTX *ctx;	  /* NULL when serial: then we initialised it ourselves */
 	pthread_mutex_t ctx_lock; /* libp11's slot lists are not for two threads at once */
@@ -28,20 +32,22 @@ struct p11_module {
 	CK_FUNCTION_LIST *functions;
 };
 
-/* Guards the list of loaded modules, not the modules. libp11 always finalises, so a file has one
- * owner. */
+/* Guards the list of modules, and their refs and state. libp11 always finalises, so a file has one
+ * owner; who wants it while C_Initialize or C_Finalize runs waits for that. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct p11_module *loaded;
+static pthread_cond_t state_changed = PTHREAD_COND_INITIALIZER;
+static struct p11_module *modules;
 
-static struct p11_module *find_loaded(const struct stat *st)
+static struct p11_module *find_module(const struct stat *st)
 {
-	for (struct p11_module *m = loaded; m != NULL; m = m->next)
+	for (struct p11_module *m = modules; m != NULL; m = m->next)
 		if (m->dev == st->st_dev && m->ino == st->st_ino)
 			return m;
 	return NULL;
 }
 
-static void module_destroy(struct p11_module *m)
+/* C_Finalize and unload, if it came that far. */
+static void module_close(struct p11_module *m)
 {
 	if (m->ctx != NULL && m->functions != NULL)
 		PKCS11_CTX_unload(m->ctx);
@@ -51,17 +57,22 @@ static void module_destroy(struct p11_module *m)
 		PKCS11_CTX_free(m->ctx);
 	if (m->handle != NULL)
 		(void)dlclose(m->handle);
+}
+
+static void module_free(struct p11_module *m)
+{
 	(void)pthread_mutex_destroy(&m->ctx_lock);
 	free(m->path);
 	free(m);
 }
 
-static enum err take_functions(struct p11_module *m, int flags, struct err_detail *detail)
+/* Before libp11 sees it: libp11 would write to standard error what is wrong with the file. */
+static enum err open_object(struct p11_module *m, struct err_detail *detail)
 {
 	CK_C_GetFunctionList get = NULL;
 	void *symbol;
 
-	m->handle = dlopen(m->path, flags);
+	m->handle = dlopen(m->path, RTLD_NOW);
 	symbol = m->handle != NULL ? dlsym(m->handle, "C_GetFunctionList") : NULL;
 	if (symbol == NULL) {
 		err_detail_set(detail, "%s: %s", m->path,
@@ -78,21 +89,18 @@ static enum err take_functions(struct p11_module *m, int flags, struct err_detai
 }
 
 /* A module that has no locks works without the flag, when one thread makes all calls. */
-static enum err load_serial(struct p11_module *m, struct err_detail *detail)
+static enum err init_serial(struct p11_module *m, struct err_detail *detail)
 {
-	enum err e = take_functions(m, RTLD_NOW, detail);
-	CK_RV rv = e == ERR_OK ? m->functions->C_Initialize(NULL) : CKR_OK;
+	CK_RV rv = m->functions->C_Initialize(NULL);
 
-	if (e == ERR_OK && ckr_info(rv)->class != CKR_CLASS_OK) {
-		m->functions = NULL;
-		(void)ckr_error("C_Initialize", rv, detail);
-		e = ERR_MODULE;
-	}
-	m->serial = e == ERR_OK;
-	return e;
+	m->serial = ckr_info(rv)->class == CKR_CLASS_OK;
+	if (m->serial)
+		return ERR_OK;
+	(void)ckr_error("C_Initialize", rv, detail);
+	return ERR_MODULE;
 }
 
-static enum err load_by_libp11(struct p11_module *m, struct err_detail *detail)
+static enum err init_by_libp11(struct p11_module *m, struct err_detail *detail)
 {
 	unsigned long queue;
 	int reason;
@@ -102,13 +110,13 @@ static enum err load_by_libp11(struct p11_module *m, struct err_detail *detail)
 		return ERR_NOMEM;
 	ERR_clear_error();
 	if (PKCS11_CTX_load(m->ctx, m->path) == 0)
-		return take_functions(m, RTLD_NOW | RTLD_NOLOAD, detail);
+		return ERR_OK;
 	queue = ERR_peek_last_error();
 	reason = ERR_GET_REASON(queue); /* a CKR code where C_Initialize failed */
 	PKCS11_CTX_free(m->ctx);
 	m->ctx = NULL;
 	if (reason == CKR_CANT_LOCK || reason == CKR_NEED_TO_CREATE_THREADS)
-		return load_serial(m, detail);
+		return init_serial(m, detail);
 	if (ckr_info((unsigned long)reason)->code == (unsigned long)reason && reason != 0)
 		(void)ckr_error("C_Initialize", (unsigned long)reason, detail);
 	else
@@ -119,26 +127,105 @@ static enum err load_by_libp11(struct p11_module *m, struct err_detail *detail)
 	return ERR_MODULE;
 }
 
-static enum err load_new(const char *path, const struct stat *st, struct p11_module **ret_module,
-			 struct err_detail *detail)
+static struct p11_module *module_new(const char *path, const struct stat *st)
 {
 	struct p11_module *m = calloc(1, sizeof(*m));
-	enum err e;
 
 	if (m == NULL)
-		return ERR_NOMEM;
+		return NULL;
+	(void)pthread_mutex_init(&m->ctx_lock, NULL);
 	m->path = strdup(path);
 	m->dev = st->st_dev;
 	m->ino = st->st_ino;
-	m->refs = 1;
-	(void)pthread_mutex_init(&m->ctx_lock, NULL);
-	e = m->path != NULL ? load_by_libp11(m, detail) : ERR_NOMEM;
-	if (e != ERR_OK) {
-		module_destroy(m);
-		return e;
+	if (m->path == NULL) {
+		module_free(m);
+		return NULL;
 	}
-	*ret_module = m;
-	return ERR_OK;
+	return m;
+}
+
+/* Take the module out of the list; the lock is held. */
+static void unlink_module(const struct p11_module *m)
+{
+	struct p11_module **link = &modules;
+
+	while (*link != NULL && *link != m)
+		link = &(*link)->next;
+	if (*link != NULL)
+		*link = m->next;
+}
+
+/* Drop a reference. The last one finalises, not under the lock: C_Finalize may hang. */
+static void release(struct p11_module *m)
+{
+	bool last;
+
+	(void)pthread_mutex_lock(&lock);
+	last = --m->refs == 0;
+	if (last)
+		m->state = CLOSING;
+	(void)pthread_mutex_unlock(&lock);
+	if (!last)
+		return;
+	module_close(m);
+	(void)pthread_mutex_lock(&lock);
+	unlink_module(m);
+	(void)pthread_cond_broadcast(&state_changed);
+	(void)pthread_mutex_unlock(&lock);
+	module_free(m);
+}
+
+/* A reference to the file's module. @return NULL: no memory; *ret_first: the caller must load it */
+static struct p11_module *acquire(const char *path, const struct stat *st, bool *ret_first)
+{
+	struct p11_module *m;
+
+	(void)pthread_mutex_lock(&lock);
+	while ((m = find_module(st)) != NULL && m->state == CLOSING)
+		(void)pthread_cond_wait(&state_changed, &lock);
+	*ret_first = m == NULL;
+	if (m == NULL) {
+		m = module_new(path, st);
+		if (m != NULL) {
+			m->next = modules;
+			modules = m;
+		}
+	}
+	if (m != NULL)
+		m->refs++;
+	(void)pthread_mutex_unlock(&lock);
+	return m;
+}
+
+/* Not under the lock: C_Initialize may hang, and other modules must not hang with it. */
+static void load(struct p11_module *m)
+{
+	enum err e = open_object(m, &m->failure);
+
+	if (e == ERR_OK)
+		e = init_by_libp11(m, &m->failure);
+	if (e == ERR_NOMEM)
+		err_detail_set(&m->failure, "%s: %s", m->path, err_text(e));
+	(void)pthread_mutex_lock(&lock);
+	m->state = e == ERR_OK ? LOADED : FAILED;
+	if (m->state == FAILED) {
+		m->functions = NULL;
+		unlink_module(m); /* who comes next tries anew */
+	}
+	(void)pthread_cond_broadcast(&state_changed);
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static bool wait_loaded(struct p11_module *m)
+{
+	bool ok;
+
+	(void)pthread_mutex_lock(&lock);
+	while (m->state == LOADING)
+		(void)pthread_cond_wait(&state_changed, &lock);
+	ok = m->state == LOADED;
+	(void)pthread_mutex_unlock(&lock);
+	return ok;
 }
 
 enum err p11_module_load(const char *path, struct p11_module **ret_module,
@@ -146,7 +233,7 @@ enum err p11_module_load(const char *path, struct p11_module **ret_module,
 {
 	struct p11_module *m;
 	struct stat st;
-	enum err e;
+	bool first;
 
 	if (path[0] != '/' || stat(path, &st) != 0) {
 		err_detail_set(detail, "%s: %s", path,
@@ -154,48 +241,48 @@ enum err p11_module_load(const char *path, struct p11_module **ret_module,
 					      : "no such module (is its package installed?)");
 		return ERR_MODULE;
 	}
-	(void)pthread_mutex_lock(&lock);
-	m = find_loaded(&st);
-	if (m != NULL)
-		m->refs++;
-	(void)pthread_mutex_unlock(&lock);
-	if (m != NULL) {
-		*ret_module = m;
-		return ERR_OK;
+	m = acquire(path, &st, &first);
+	if (m == NULL)
+		return ERR_NOMEM;
+	if (first)
+		load(m);
+	if (!wait_loaded(m)) {
+		if (detail != NULL)
+			*detail = m->failure;
+		release(m);
+		return ERR_MODULE;
 	}
-	/* Not under the lock: C_Initialize may hang. The signer loads each file from one thread. */
-	e = load_new(path, &st, &m, detail);
-	if (e != ERR_OK)
-		return e;
-	(void)pthread_mutex_lock(&lock);
-	m->next = loaded;
-	loaded = m;
-	(void)pthread_mutex_unlock(&lock);
 	*ret_module = m;
 	return ERR_OK;
 }
 
 void p11_module_unload(struct p11_module **module)
 {
-	struct p11_module *m;
-	struct p11_module **link;
-
 	if (module == NULL || *module == NULL)
 		return;
-	m = *module;
+	release(*module);
 	*module = NULL;
+}
+
+bool p11_module_shared(struct p11_module *module)
+{
+	bool shared;
+
 	(void)pthread_mutex_lock(&lock);
-	if (--m->refs > 0)
-		m = NULL;
-	for (link = &loaded; m != NULL && *link != NULL; link = &(*link)->next) {
-		if (*link == m) {
-			*link = m->next;
-			break;
-		}
-	}
+	shared = module->refs > 1;
 	(void)pthread_mutex_unlock(&lock);
-	if (m != NULL)
-		module_destroy(m);
+	return shared;
+}
+
+unsigned p11_module_count(void)
+{
+	unsigned n = 0;
+
+	(void)pthread_mutex_lock(&lock);
+	for (const struct p11_module *m = modules; m != NULL; m = m->next)
+		n++;
+	(void)pthread_mutex_unlock(&lock);
+	return n;
 }
 
 const char *p11_module_path(const struct p11_module *module)

@@ -20,6 +20,12 @@ NODISCARD enum err p11_module_load(const char *path, struct p11_module **ret_mod
 /** Drop a reference; the last one finalises and unloads. */
 void p11_module_unload(struct p11_module **module);
 
+/** True when somebody else holds a reference, too. */
+bool p11_module_shared(struct p11_module *module);
+
+/** Modules that are loaded now. */
+unsigned p11_module_count(void);
+
 const char *p11_module_path(const struct p11_module *module);
 /** True when the module can't lock (CKR_CANT_LOCK): all calls must come from one thread. */
 bool p11_module_serial(const struct p11_module *module);

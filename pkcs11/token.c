@@ -1,19 +1,27 @@
 /* Tokens: finding the slot, the one login, sessions. */
 #include "pkcs11/token_priv.h"
 
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "pkcs11/ckr.h"
 #include "pkcs11/module_priv.h"
 #include "pkcs11/uri_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum err token_new(const struct token_config *config, struct token **ret_token)
 {
 	struct token *t = calloc(1, sizeof(*t));
+	pthread_mutexattr_t attr;
 
 	if (t == NULL)
 		return ERR_NOMEM;
-	(void)pthread_mutex_init(&t->lock, NULL);
+	(void)pthread_mutexattr_init(&attr);
+	(void)pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE); /* for token_enter() */
+	(void)pthread_mutex_init(&t->lock, &attr);
+	(void)pthread_mutexattr_destroy(&attr);
 	t->name = slice_dup(slice_str(config->name));
 	t->module_path = slice_dup(slice_str(config->module_path));
 	t->uri = config->uri;
@@ -56,9 +64,43 @@ bool token_pin_refused(struct token *token)
 	return atomic_load(&token->pin_refused);
 }
 
-bool token_serial(const struct token *token)
+/* A blank-padded field of CK_TOKEN_INFO. */
+static const char *shown(const CK_UTF8CHAR *field, size_t size, char *out, size_t out_size)
 {
-	return token->module != NULL && p11_module_serial(token->module);
+	return text_sanitize(slice_rtrim(slice_of(field, size)), out, out_size);
+}
+
+const char *token_describe(struct token *token, char *out, size_t out_size)
+{
+	char label[64];
+	char model[64];
+	char serial[64];
+
+	(void)pthread_mutex_lock(&token->lock);
+	(void)snprintf(out, out_size, "label %s, model %s, serial %s",
+		       shown(token->info.label, sizeof(token->info.label), label, sizeof(label)),
+		       shown(token->info.model, sizeof(token->info.model), model, sizeof(model)),
+		       shown(token->info.serialNumber, sizeof(token->info.serialNumber), serial,
+			     sizeof(serial)));
+	(void)pthread_mutex_unlock(&token->lock);
+	return out;
+}
+
+bool token_enter(struct token *token)
+{
+	bool serial;
+
+	(void)pthread_mutex_lock(&token->lock);
+	serial = token->module != NULL && p11_module_serial(token->module);
+	if (!serial)
+		(void)pthread_mutex_unlock(&token->lock);
+	return serial;
+}
+
+void token_leave(struct token *token, bool entered)
+{
+	if (entered)
+		(void)pthread_mutex_unlock(&token->lock);
 }
 
 /* ---- the slot ---- */
@@ -149,6 +191,9 @@ static enum err check_pin_flags(struct token *t, struct err_detail *detail)
 			*detail = reason;
 		return ERR_TOKEN_PIN;
 	}
+	if ((info.flags & CKF_USER_PIN_COUNT_LOW) != 0)
+		log_line(LOG_LEVEL_WARNING,
+			 "token %s: a wrong PIN was entered before; one attempt is made", t->name);
 	return ERR_OK;
 }
 
@@ -207,34 +252,63 @@ CK_RV token_open_handle(struct token *token, CK_SESSION_HANDLE *ret_handle)
 	return token->f->C_OpenSession(token->slot, flags, NULL, NULL, ret_handle);
 }
 
+static enum err load_module(struct token *t, struct err_detail *detail)
+{
+	enum err e = p11_module_load(t->module_path, &t->module, detail);
+
+	if (e != ERR_OK)
+		return e;
+	if (p11_module_serial(t->module) && p11_module_shared(t->module)) {
+		p11_module_unload(&t->module);
+		err_detail_set(detail, "%s has no locks: it can serve one token only",
+			       t->module_path);
+		return ERR_MODULE;
+	}
+	t->f = p11_module_functions(t->module);
+	return ERR_OK;
+}
+
+/* Some modules see a token that comes later only after a new C_Initialize. */
+static void unload_module(struct token *t)
+{
+	if (t->open_handles != 0 || t->holder != 0)
+		return;
+	p11_module_unload(&t->module);
+	t->f = NULL;
+}
+
+static enum err open_holder(struct token *t, struct err_detail *detail)
+{
+	CK_RV rv = token_open_handle(t, &t->holder);
+	enum err e;
+
+	if (rv != CKR_OK) {
+		t->holder = 0;
+		return ckr_error("C_OpenSession", rv, detail);
+	}
+	e = token_login(t, t->holder, detail);
+	if (e != ERR_OK)
+		token_detach(t);
+	return e;
+}
+
 enum err token_attach(struct token *token, struct err_detail *detail)
 {
 	enum err e = ERR_OK;
-	CK_RV rv;
 
 	if (token->attached)
 		return ERR_OK;
-	if (token->module == NULL) {
-		e = p11_module_load(token->module_path, &token->module, detail);
-		if (e == ERR_OK)
-			token->f = p11_module_functions(token->module);
+	if (token->module == NULL)
+		e = load_module(token, detail);
+	if (e == ERR_OK) {
+		e = find_slot(token, detail);
+		if (e == ERR_TOKEN_ABSENT)
+			unload_module(token);
 	}
 	if (e == ERR_OK)
-		e = find_slot(token, detail);
-	if (e != ERR_OK)
-		return e;
-	rv = token_open_handle(token, &token->holder);
-	if (rv != CKR_OK) {
-		token->holder = 0;
-		return ckr_error("C_OpenSession", rv, detail);
-	}
-	e = token_login(token, token->holder, detail);
-	if (e != ERR_OK) {
-		token_detach(token);
-		return e;
-	}
-	token->attached = true;
-	return ERR_OK;
+		e = open_holder(token, detail);
+	token->attached = e == ERR_OK;
+	return e;
 }
 
 /* A handle for the session, on a token that is attached now. */
@@ -249,6 +323,8 @@ static enum err fill_session(struct token_session *s, struct err_detail *detail)
 	if (e == ERR_OK) {
 		s->f = t->f;
 		rv = token_open_handle(t, &s->handle);
+		if (rv == CKR_OK)
+			t->open_handles++;
 		if (ckr_info(rv)->class == CKR_CLASS_FAIL_OVER && rv != CKR_SESSION_COUNT)
 			token_detach(t); /* it went away since */
 	}
@@ -261,9 +337,15 @@ static enum err fill_session(struct token_session *s, struct err_detail *detail)
 
 void token_session_drop(struct token_session *s)
 {
-	if (s->handle != 0)
-		(void)s->f->C_CloseSession(s->handle);
+	struct token *t = s->token;
+
+	if (s->handle == 0)
+		return;
+	(void)s->f->C_CloseSession(s->handle);
 	s->handle = 0;
+	(void)pthread_mutex_lock(&t->lock);
+	t->open_handles--;
+	(void)pthread_mutex_unlock(&t->lock);
 }
 
 enum err token_session_open(struct token *token, struct token_session **ret_session,
@@ -307,16 +389,34 @@ enum err token_session_check_login(struct token_session *session, struct err_det
 
 void token_session_close(struct token_session **session)
 {
+	bool entered;
+
 	if (session == NULL || *session == NULL)
 		return;
+	entered = token_enter((*session)->token);
 	token_session_drop(*session);
+	token_leave((*session)->token, entered);
 	free(*session);
 	*session = NULL;
 }
 
 /* ---- the index ---- */
 
-enum err token_find(struct token_session *session, const struct p11_uri *uri, bool fresh,
+#define INDEX_FRESH_MS 1000
+/* Reading takes at most one part in so many of the time. */
+#define INDEX_COST_PARTS 20
+
+int64_t token_index_fresh_ms(struct token *token)
+{
+	int64_t fresh_ms;
+
+	(void)pthread_mutex_lock(&token->lock);
+	fresh_ms = clock_mono_ms() - INDEX_FRESH_MS - token->index_cost_ms * INDEX_COST_PARTS;
+	(void)pthread_mutex_unlock(&token->lock);
+	return fresh_ms;
+}
+
+enum err token_find(struct token_session *session, const struct p11_uri *uri, int64_t newer_than_ms,
 		    CK_OBJECT_HANDLE *handles, size_t max, size_t *ret_count,
 		    struct err_detail *detail)
 {
@@ -324,10 +424,13 @@ enum err token_find(struct token_session *session, const struct p11_uri *uri, bo
 	enum err e = ERR_OK;
 
 	(void)pthread_mutex_lock(&t->lock);
-	if (fresh)
+	if (t->index != NULL && t->index_ms < newer_than_ms)
 		keyindex_free(&t->index);
-	if (t->index == NULL)
+	if (t->index == NULL) {
+		t->index_ms = clock_mono_ms();
 		e = keyindex_read(t->f, session->handle, &t->index, detail);
+		t->index_cost_ms = clock_mono_ms() - t->index_ms;
+	}
 	if (e == ERR_OK)
 		*ret_count =
 			keyindex_find(t->index, p11_uri_label(uri), p11_uri_id(uri), handles, max);

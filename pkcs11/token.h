@@ -36,9 +36,8 @@ void token_free(struct token **token);
 const char *token_name(const struct token *token);
 /** True when its PIN was refused or is locked; stays so for the life of the object. */
 bool token_pin_refused(struct token *token);
-/** True when all calls must come from one thread (the module can't lock). Known after the first
- * session. */
-bool token_serial(const struct token *token);
+/** "label dkim, model ..., serial ..." of the token that was found last; @return out */
+const char *token_describe(struct token *token, char *out, size_t out_size);
 
 /**
  * Load the module if need be, find the token, open a session, log in (once for all sessions).

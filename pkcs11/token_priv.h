@@ -14,8 +14,8 @@ struct token {
 	char *module_path;
 	const struct p11_uri *uri;
 	const struct pin *pin;
-	pthread_mutex_t lock; /* guards all below; held across Cryptoki calls that every session
-				 waits for */
+	pthread_mutex_t lock; /* recursive; guards all below; held across Cryptoki calls that every
+				 session waits for */
 	struct p11_module *module;
 	CK_FUNCTION_LIST *f;
 	CK_SLOT_ID slot;
@@ -27,7 +27,10 @@ struct token {
 	atomic_bool pin_refused;
 	struct err_detail pin_detail;
 	bool read_write;	/* the token wants R/W sessions even to sign */
+	unsigned open_handles;	/* of sessions, the holder aside */
 	struct keyindex *index; /* NULL: not read yet */
+	int64_t index_ms;	/* when it was read */
+	int64_t index_cost_ms;	/* how long that took */
 };
 
 struct token_session {
@@ -70,13 +73,25 @@ NODISCARD enum err token_session_check_login(struct token_session *session,
 					     struct err_detail *detail);
 
 /**
- * Look a URI up in the index of private keys; the index is read first when there is none or a fresh
- * one is wanted.
+ * For a module without locks: keep every other thread out of it until token_leave(). Else nothing.
+ * @return what token_leave() wants to know
+ */
+NODISCARD bool token_enter(struct token *token);
+void token_leave(struct token *token, bool entered);
+
+/** An index read since then is new enough to say that a key is not there. Bounds the time that goes
+ * into a missing key which is asked for with each message. */
+int64_t token_index_fresh_ms(struct token *token);
+
+/**
+ * Look a URI up in the index of private keys.
+ * @param newer_than_ms an index that is older is read anew; a search costs a while, so ask for no
+ * newer one than is needed
  * @param handles room for max; *ret_count may be more
  * @return ERR_TOKEN_* with a detail, ERR_NOMEM
  */
-NODISCARD enum err token_find(struct token_session *session, const struct p11_uri *uri, bool fresh,
-			      CK_OBJECT_HANDLE *handles, size_t max, size_t *ret_count,
-			      struct err_detail *detail);
+NODISCARD enum err token_find(struct token_session *session, const struct p11_uri *uri,
+			      int64_t newer_than_ms, CK_OBJECT_HANDLE *handles, size_t max,
+			      size_t *ret_count, struct err_detail *detail);
 
 #endif

@@ -108,16 +108,16 @@ static enum err check_token(struct token_session *s, const struct p11_uri *uri,
 			    struct err_detail *detail)
 {
 	struct token *t = s->token;
-	char label[64];
+	char what[256];
+	bool matches;
 
-	if (p11_uri_matches(uri, t->slot, &t->slot_info, &t->info))
+	(void)pthread_mutex_lock(&t->lock);
+	matches = p11_uri_matches(uri, t->slot, &t->slot_info, &t->info);
+	(void)pthread_mutex_unlock(&t->lock);
+	if (matches)
 		return ERR_OK;
-	err_detail_set(detail,
-		       "token %s: the URI names another token; this one is token=%s serial=%.16s",
-		       t->name,
-		       text_sanitize(slice_rtrim(slice_of(t->info.label, sizeof(t->info.label))),
-				     label, sizeof(label)),
-		       t->info.serialNumber);
+	err_detail_set(detail, "token %s: the URI names another token; this one has %s", t->name,
+		       token_describe(t, what, sizeof(what)));
 	return ERR_KEY_MISSING;
 }
 
@@ -165,8 +165,12 @@ static void read_flags(struct token_session *s, CK_OBJECT_HANDLE object, struct 
 static bool offers(struct token_session *s, CK_MECHANISM_TYPE mechanism)
 {
 	CK_MECHANISM_INFO info;
+	CK_SLOT_ID slot;
 
-	return s->f->C_GetMechanismInfo(s->token->slot, mechanism, &info) == CKR_OK &&
+	(void)pthread_mutex_lock(&s->token->lock);
+	slot = s->token->slot;
+	(void)pthread_mutex_unlock(&s->token->lock);
+	return s->f->C_GetMechanismInfo(slot, mechanism, &info) == CKR_OK &&
 	       (info.flags & CKF_SIGN) != 0;
 }
 
@@ -256,9 +260,10 @@ static enum err find_key(struct token_session *s, struct token_key *key, CK_OBJE
 	enum err e = check_token(s, key->uri, detail);
 
 	if (e == ERR_OK)
-		e = token_find(s, key->uri, false, hits, HITS_MAX, ret_count, detail);
+		e = token_find(s, key->uri, 0, hits, HITS_MAX, ret_count, detail);
 	if (e == ERR_OK && *ret_count == 0) /* made since the index was read? */
-		e = token_find(s, key->uri, true, hits, HITS_MAX, ret_count, detail);
+		e = token_find(s, key->uri, token_index_fresh_ms(s->token), hits, HITS_MAX,
+			       ret_count, detail);
 	if (e == ERR_OK && *ret_count == 0) {
 		describe_miss(s, key->uri, detail);
 		e = ERR_KEY_MISSING;
@@ -266,28 +271,37 @@ static enum err find_key(struct token_session *s, struct token_key *key, CK_OBJE
 	return e;
 }
 
+static enum err open_key(struct token_session *s, struct token_key *key, struct err_detail *detail)
+{
+	CK_OBJECT_HANDLE hits[HITS_MAX];
+	size_t count = 0;
+	enum err e = find_key(s, key, hits, &count, detail);
+
+	if (e != ERR_OK)
+		return e;
+	atomic_init(&key->handle, hits[0]);
+	e = audit(s, key, detail);
+	if (e == ERR_OK)
+		e = check_duplicates(s, hits, count, key, detail);
+	return e == ERR_OK ? test_signature(s, key, detail) : e;
+}
+
 enum err token_key_open(struct token_session *session, const struct p11_uri *uri,
 			struct token_key **ret_key, struct err_detail *detail)
 {
 	AUTO(token_key_free) struct token_key *key = calloc(1, sizeof(*key));
-	CK_OBJECT_HANDLE hits[HITS_MAX];
-	size_t count = 0;
+	bool entered;
 	enum err e;
 
 	if (key == NULL)
 		return ERR_NOMEM;
 	key->token = session->token;
 	e = p11_uri_parse(slice_str(p11_uri_text(uri)), P11_URI_KEY, &key->uri, detail);
-	if (e == ERR_OK)
-		e = find_key(session, key, hits, &count, detail);
 	if (e != ERR_OK)
 		return e;
-	atomic_init(&key->handle, hits[0]);
-	e = audit(session, key, detail);
-	if (e == ERR_OK)
-		e = check_duplicates(session, hits, count, key, detail);
-	if (e == ERR_OK)
-		e = test_signature(session, key, detail);
+	entered = token_enter(session->token);
+	e = open_key(session, key, detail);
+	token_leave(session->token, entered);
 	if (e != ERR_OK)
 		return e;
 	*ret_key = key;

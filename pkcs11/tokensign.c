@@ -2,6 +2,7 @@
 #include "pkcs11/ckr.h"
 #include "pkcs11/token_priv.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 
 #include <string.h>
@@ -20,6 +21,7 @@ struct job {
 	struct slice input;
 	unsigned char *signature;
 	CK_ULONG len;
+	int64_t started_ms;   /* a key that is not where it was is looked for in a newer index */
 	const char *function; /* the call that failed */
 };
 
@@ -83,7 +85,8 @@ static enum err find_again(struct job *job, bool *ret_reload, struct err_detail 
 	if (e == ERR_OK)
 		e = token_session_check_login(job->session, detail);
 	if (e == ERR_OK)
-		e = token_find(job->session, job->key->uri, true, &handle, 1, &count, detail);
+		e = token_find(job->session, job->key->uri, job->started_ms, &handle, 1, &count,
+			       detail);
 	if (e != ERR_OK)
 		return e;
 	if (count == 0) {
@@ -174,6 +177,23 @@ static enum err check(const struct job *job, struct err_detail *detail)
 	return ERR_TOKEN_LIED;
 }
 
+static enum err sign_until_done(struct job *job, bool *ret_reload, struct err_detail *detail)
+{
+	struct rungs rungs = { false };
+	enum err e = ERR_OK;
+
+	if (job->session->handle == 0)
+		e = token_session_reopen(job->session, detail);
+	while (e == ERR_OK) {
+		CK_RV rv = sign_once(job);
+
+		if (rv == CKR_OK)
+			return check(job, detail);
+		e = climb(job, &rungs, rv, ret_reload, detail);
+	}
+	return e;
+}
+
 enum err token_key_sign(struct token_session *session, const struct token_key *key,
 			enum dkim_alg alg, struct slice digest, struct slice input,
 			unsigned char *signature, size_t *ret_len, bool *ret_reload,
@@ -184,27 +204,19 @@ enum err token_key_sign(struct token_session *session, const struct token_key *k
 			   .alg = alg,
 			   .digest = digest,
 			   .input = input,
-			   .signature = signature };
-	struct rungs rungs = { false };
-	enum err e = ERR_OK;
-	CK_RV rv;
+			   .signature = signature,
+			   .started_ms = clock_mono_ms() };
+	bool entered;
+	enum err e;
 
 	if (digest.len != 32 || dkim_alg_info(alg)->key_type != key->info.type)
 		return ERR_KEY_BAD;
-	if (session->handle == 0)
-		e = token_session_reopen(session, detail);
-	while (e == ERR_OK) {
-		rv = sign_once(&job);
-		if (rv == CKR_OK) {
-			e = check(&job, detail);
-			break;
-		}
-		e = climb(&job, &rungs, rv, ret_reload, detail);
-	}
-	if (e == ERR_OK) {
+	entered = token_enter(session->token);
+	e = sign_until_done(&job, ret_reload, detail);
+	if (e != ERR_OK)
+		token_session_drop(session); /* in an unknown state: never used again */
+	token_leave(session->token, entered);
+	if (e == ERR_OK)
 		*ret_len = job.len;
-		return ERR_OK;
-	}
-	token_session_drop(session); /* in an unknown state: never used again */
 	return e;
 }

@@ -14,8 +14,8 @@ struct message {
 	struct milter_env *env;
 	struct arena *arena;
 	const struct message_peer *peer;
-	struct snapshot *snapshot;
-	bool counted; /* in env->in_flight */
+	struct snapshot *snapshot; /* NULL until the first header field */
+	bool counted;		   /* in env->in_flight */
 
 	struct slice *recipients;
 	size_t recipients_count;
@@ -59,28 +59,29 @@ enum err message_begin(struct milter_env *env, struct arena *arena, const struct
 		       struct message **ret_message)
 {
 	struct message *m = arena_calloc(arena, 1, sizeof(*m));
-	int64_t max_bytes;
-	enum err err;
 
 	if (m == NULL)
 		return ERR_NOMEM;
 	m->env = env;
 	m->arena = arena;
 	m->peer = peer;
-	m->snapshot = snapshot_pin(env->slot);
-	if (m->snapshot == NULL)
-		return ERR_CONFIG;
-	max_bytes = m->snapshot->settings->maximum_headers;
-	err = hdrstore_new(arena, (size_t)max_bytes, &m->headers);
-	if (err != ERR_OK) {
-		snapshot_unref(&m->snapshot);
-		return err;
-	}
 	m->counted = !atomic_load(&env->draining);
 	if (m->counted)
 		atomic_fetch_add(&env->in_flight, 1);
 	*ret_message = m;
 	return ERR_OK;
+}
+
+/* Pin the configuration in force. Not before it is needed: between MAIL FROM and the header an SMTP
+ * client may take minutes, and the signer does not keep old tables for ever. */
+static enum err pin(struct message *m)
+{
+	if (m->snapshot != NULL)
+		return ERR_OK;
+	m->snapshot = snapshot_pin(m->env->slot);
+	if (m->snapshot == NULL)
+		return ERR_CONFIG;
+	return hdrstore_new(m->arena, (size_t)m->snapshot->settings->maximum_headers, &m->headers);
 }
 
 void message_done(struct message **message)
@@ -142,6 +143,11 @@ void message_header(struct message *m, struct slice name, struct slice value)
 	/* A field behind the header is a broken MTA's; what was decided stays decided. */
 	if (m->failed || m->headers_ended)
 		return;
+	err = pin(m);
+	if (err != ERR_OK) {
+		fail(m, POLICY_INTERNAL_ERROR, err);
+		return;
+	}
 	err = hdrstore_add(m->headers, name, value, m->peer->leading_space);
 	if (err == ERR_LIMIT)
 		err_detail_set(&m->detail, "more than %zu fields or %lld bytes (MaximumHeaders)",
@@ -183,7 +189,6 @@ static void log_notes(const struct message *m, const struct mta *mta)
 void message_end_headers(struct message *m, const struct mta *mta)
 {
 	struct decide_input input = {
-		.headers = m->headers,
 		.host = m->peer->host,
 		.addr = m->peer->addr,
 		.macro = mta->ops->macro,
@@ -198,8 +203,12 @@ void message_end_headers(struct message *m, const struct mta *mta)
 	m->headers_ended = true;
 	if (m->failed)
 		return;
-	err = decide(&m->snapshot->rules, &input, m->arena, &m->decision);
-	log_notes(m, mta);
+	err = pin(m);
+	if (err == ERR_OK) {
+		input.headers = m->headers;
+		err = decide(&m->snapshot->rules, &input, m->arena, &m->decision);
+		log_notes(m, mta);
+	}
 	if (err == ERR_OK && m->decision.kind == DECIDE_FAIL)
 		err = m->decision.error;
 	if (err == ERR_OK && m->decision.kind == DECIDE_SIGN)
@@ -370,7 +379,8 @@ enum answer message_answer(struct message *m, const struct mta *mta)
 
 	if (!m->failed)
 		return ANSWER_ACCEPT;
-	action = policy_action(m->policy, m->snapshot->settings);
+	action = m->snapshot != NULL ? policy_action(m->policy, m->snapshot->settings)
+				     : ACTION_TEMPFAIL; /* nothing says otherwise */
 	reply = reply_for(m->policy, action);
 	if (!m->told)
 		log_refusal(m, mta, action);

@@ -35,9 +35,9 @@ struct message_peer {
 struct message;
 
 /**
- * Begin a message: pin the snapshot in force.
+ * Begin a message. The snapshot in force is pinned with its first header field.
  * @param arena  empty; the message lives there, with all it holds
- * @return ERR_NOMEM; ERR_CONFIG: no snapshot is in force
+ * @return ERR_NOMEM
  */
 NODISCARD enum err message_begin(struct milter_env *env, struct arena *arena,
 				 const struct message_peer *peer, struct message **ret_message);

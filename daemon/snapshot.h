@@ -1,7 +1,7 @@
 /*
  * What the milter process knows of one generation of the configuration: settings, SigningTable,
  * host lists, header selection. Immutable and reference counted: a message pins the snapshot that
- * is in force when it begins and keeps it to its end, whatever is loaded meanwhile.
+ * is in force when its header begins and keeps it to its end, whatever is loaded meanwhile.
  */
 #ifndef DAEMON_SNAPSHOT_H
 #define DAEMON_SNAPSHOT_H

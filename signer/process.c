@@ -25,10 +25,21 @@
 #define NOTES_MAX 256
 /* Requests that are read before the supervisor has its turn. */
 #define REQUESTS_A_TURN 64
+/* Replaced generations are kept so long, for messages whose body still arrives; no more than so
+ * many. */
+#define OLD_RING_KEEP_MS 120000
+#define OLD_RINGS_MAX 8u
+
+/* A generation that was replaced: messages in flight may still be pinned to it. */
+struct old_ring {
+	struct keyring *ring;
+	int64_t until_ms;
+};
 
 struct process {
 	struct keyring *current;
-	struct keyring *before; /* messages in flight may still be pinned to it */
+	struct old_ring old[OLD_RINGS_MAX]; /* the newest first */
+	size_t old_count;
 	struct keyring *loaded; /* waits for COMMIT */
 	struct peer *peer;
 	struct request_env env;
@@ -101,13 +112,30 @@ static void load(struct process *p, struct handover_msg *msg)
 		    detail.text[0] != '\0' ? detail.text : err_text(e));
 }
 
+static void drop_oldest(struct process *p)
+{
+	keyring_unref(&p->old[--p->old_count].ring);
+}
+
+static void keep_old(struct process *p)
+{
+	if (p->current == NULL)
+		return;
+	if (p->old_count == OLD_RINGS_MAX)
+		drop_oldest(p);
+	memmove(&p->old[1], &p->old[0], p->old_count * sizeof(p->old[0]));
+	p->old[0] = (struct old_ring){ .ring = p->current,
+				       .until_ms = clock_mono_ms() + OLD_RING_KEEP_MS };
+	p->old_count++;
+	p->current = NULL;
+}
+
 static void commit(struct process *p, uint32_t generation)
 {
 	if (p->loaded == NULL || keyring_number(p->loaded) != generation)
 		leave(SIGNER_EXIT_LOST);
 	logsetup_apply(keyring_settings(p->loaded));
-	keyring_unref(&p->before);
-	p->before = p->current;
+	keep_old(p);
 	p->current = p->loaded;
 	p->loaded = NULL;
 	log_line(LOG_LEVEL_INFO, "signer: %zu keys in the KeyTable, %zu tokens",
@@ -179,8 +207,10 @@ static struct keyring *ring_of(const struct process *p, uint32_t generation)
 {
 	if (p->current != NULL && keyring_number(p->current) == generation)
 		return p->current;
-	if (p->before != NULL && keyring_number(p->before) == generation)
-		return p->before;
+	for (size_t i = 0; i < p->old_count; i++) {
+		if (keyring_number(p->old[i].ring) == generation)
+			return p->old[i].ring;
+	}
 	/* The milter may switch a moment before us: both have said LOADED by then. */
 	if (p->loaded != NULL && keyring_number(p->loaded) == generation)
 		return p->loaded;
@@ -249,7 +279,10 @@ static void tick(struct process *p)
 		leave(SIGNER_EXIT_RESTART);
 	(void)lane_tick(p->env.files, now_ms);
 	look_after_tokens(p->current, now_ms);
-	look_after_tokens(p->before, now_ms);
+	for (size_t i = 0; i < p->old_count; i++)
+		look_after_tokens(p->old[i].ring, now_ms);
+	while (p->old_count > 0 && now_ms >= p->old[p->old_count - 1].until_ms)
+		drop_oldest(p);
 }
 
 static void turn(struct process *p)
@@ -259,9 +292,10 @@ static void turn(struct process *p)
 		{ .fd = p->wake_fd, .events = POLLIN },
 		{ .fd = p->peer != NULL ? peer_fd(p->peer) : -1, .events = POLLIN },
 	};
+	int idle_ms = p->old_count > 0 ? OLD_RING_KEEP_MS : -1;
 	uint64_t wakes;
 
-	if (poll(fds, 3, atomic_load(&p->under_way) > 0 ? TICK_MS : -1) < 0 && errno != EINTR)
+	if (poll(fds, 3, atomic_load(&p->under_way) > 0 ? TICK_MS : idle_ms) < 0 && errno != EINTR)
 		leave(SIGNER_EXIT_FAILED);
 	if (fds[0].revents != 0)
 		take_order(p);

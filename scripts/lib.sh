@@ -20,17 +20,19 @@ quietly() {
 	rm -f "$log"
 }
 
+# missing_packages [FILE]: of a list like scripts/packages
 missing_packages() {
 	local package
-	sed 's/#.*//' scripts/packages | while read -r package; do
+	sed 's/#.*//' "${1:-scripts/packages}" | while read -r package; do
 		[ -z "$package" ] || dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
 	done
 }
 
+# install_packages [FILE]
 # Packages must not start their services: a policy-rc.d of ours stands there meanwhile, unless there is one.
 install_packages() {
 	local packages policy=/usr/sbin/policy-rc.d
-	mapfile -t packages < <(missing_packages)
+	mapfile -t packages < <(missing_packages "$@")
 	[ ${#packages[@]} -gt 0 ] || return 0
 	[ "$(id -u)" -eq 0 ] || die "packages are missing and only root can install them: ${packages[*]}"
 	say "Installing ${#packages[@]} packages: ${packages[*]}"

@@ -35,3 +35,11 @@ bool attribute_ulong(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_H
 	*ret_value = value;
 	return true;
 }
+
+CK_ATTRIBUTE attribute_const(CK_ATTRIBUTE_TYPE type, const void *value, size_t len)
+{
+	CK_ATTRIBUTE a = { type, NULL, (CK_ULONG)len };
+
+	memcpy(&a.pValue, &value, sizeof(value));
+	return a;
+}

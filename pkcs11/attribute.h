@@ -18,6 +18,10 @@ struct attribute {
 struct slice attribute_read(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
 			    CK_ATTRIBUTE_TYPE type, struct attribute *room);
 
+/** An attribute to search or create with. Cryptoki's type has no const; it does not write to value.
+ */
+CK_ATTRIBUTE attribute_const(CK_ATTRIBUTE_TYPE type, const void *value, size_t len);
+
 /** @param fallback when the object does not have the attribute */
 bool attribute_bool(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
 		    CK_ATTRIBUTE_TYPE type, bool fallback);

@@ -77,7 +77,7 @@ static enum err check_known(struct checker *c, size_t i, struct slice value)
 {
 	struct slice name = attributes[i].name;
 
-	if (!(c->use == P11_URI_KEY ? attributes[i].in_key : attributes[i].in_token)) {
+	if (!(c->use == P11_URI_TOKEN ? attributes[i].in_token : attributes[i].in_key)) {
 		err_detail_set(c->detail,
 			       "%.*s is not allowed here: modules and PINs are named in the "
 			       "TokenTable, PKCS11Module and PKCS11PinSource, keys in the KeyTable",

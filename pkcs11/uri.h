@@ -12,8 +12,9 @@ struct p11_uri;
 
 /** Where a URI stands decides what it may say. */
 enum p11_uri_use {
-	P11_URI_KEY,   /**< KeyTable, KeyFile: object and/or id, and which token */
-	P11_URI_TOKEN, /**< TokenTable, without its query part: which token */
+	P11_URI_KEY,	 /**< KeyTable, KeyFile: object and/or id, and which token */
+	P11_URI_NEW_KEY, /**< a tool's --token: which token; object and id when they are chosen */
+	P11_URI_TOKEN,	 /**< TokenTable, without its query part: which token */
 };
 
 /**

@@ -3,9 +3,10 @@
 #include "tools/genkey.h"
 
 #include "base/limits.h"
-#include "tools/exits.h"
+#include "signer/filekey.h"
 #include "tools/keyfile.h"
 #include "tools/outfile.h"
+#include "tools/pubtext.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 
 void genkey_made_done(struct genkey_made *made)
 {
-	buf_done(&made->spki);
+	pubkey_free(&made->key);
 	buf_done(&made->ref);
 }
 
@@ -79,6 +80,14 @@ static enum err add_real_path(const char *path, struct buf *out, struct err_deta
 	return out->error;
 }
 
+static enum err read_kept(const char *path, struct pubkey **ret_key, struct err_detail *detail)
+{
+	AUTO(filekey_free) struct filekey *key = NULL;
+	enum err e = filekey_from_path(path, true, &key, detail);
+
+	return e == ERR_OK ? pubkey_from_spki(pubkey_spki(filekey_pubkey(key)), ret_key) : e;
+}
+
 static enum err file_make(void *ctx, const struct genkey_job *job, struct genkey_made *ret_made,
 			  struct err_detail *detail)
 {
@@ -90,9 +99,9 @@ static enum err file_make(void *ctx, const struct genkey_job *job, struct genkey
 		return e;
 	ret_made->kept = job->may_exist && outfile_exists(path);
 	if (ret_made->kept)
-		e = keyfile_read_public(path, &ret_made->spki, detail);
+		e = read_kept(path, &ret_made->key, detail);
 	else
-		e = keyfile_make(path, job->type, job->bits, &ret_made->spki, detail);
+		e = keyfile_make(path, job->type, job->bits, &ret_made->key, detail);
 	return e == ERR_OK ? add_real_path(path, &ret_made->ref, detail) : e;
 }
 
@@ -145,7 +154,7 @@ static enum err write_record(const struct genkey_plan *plan, const struct genkey
 	enum err e = job_path(job, ".txt", path, detail);
 
 	if (e == ERR_OK)
-		e = pubtext_from_spki(buf_slice(&made->spki), &text);
+		e = pubtext_from_pubkey(made->key, &text);
 	if (e != ERR_OK)
 		return e;
 	record = record_of(plan, job, &text);
@@ -182,7 +191,6 @@ enum err genkey_one(const struct genkey_plan *plan, const struct genkey_job *job
 
 	if (e != ERR_OK)
 		return e;
-	buf_init(&made.spki, LIMIT_PUBKEY_DER_BYTES);
 	buf_init(&made.ref, PATH_MAX);
 	e = plan->source.make(plan->source.ctx, job, &made, detail);
 	if (e == ERR_OK)

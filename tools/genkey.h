@@ -10,6 +10,7 @@
 #include "base/alg.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/pubkey.h"
 #include "base/slice.h"
 #include "tools/dnstext.h"
 #include "tools/options.h"
@@ -57,9 +58,9 @@ struct genkey_job {
 };
 
 struct genkey_made {
-	struct buf spki; /**< its public half, DER */
-	struct buf ref;	 /**< what the KeyTable calls it: a path or a URI */
-	bool kept;	 /**< it was there */
+	struct pubkey *key; /**< its public half */
+	struct buf ref;	    /**< what the KeyTable calls it: a path or a URI */
+	bool kept;	    /**< it was there */
 };
 
 void genkey_made_done(struct genkey_made *made);

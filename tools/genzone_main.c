@@ -115,7 +115,7 @@ static enum err load(const struct genzone_options *o, const struct toolconf *con
 	/* -s: the rows of subdomains are picked later; % then stands for nothing */
 	const char *only = o->subdomains ? NULL : o->domain;
 
-	return keyset_load_table(set, table, conf->files, only, &conf->token, detail);
+	return keyset_load_table(set, table, conf->files, only, conf->tokens, detail);
 }
 
 static int run(const struct genzone_options *o, const char *table)

@@ -4,9 +4,6 @@
 #include "base/base64.h"
 #include "base/limits.h"
 
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-
 static void take_tag(struct slice part, bool is_first, struct keyrecord_tags *tags)
 {
 	size_t equals = slice_find(part, '=');
@@ -74,36 +71,20 @@ void keyrecord_add_without_blanks(struct slice value, struct buf *out)
 			buf_add_ch(out, value.ptr[i]);
 }
 
-/* The 32 bytes of RFC 8463 as the SubjectPublicKeyInfo that pubtext_from_spki() reads. */
-static enum err from_ed25519(struct slice raw, struct pubtext *ret_key)
-{
-	EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
-						    (const unsigned char *)raw.ptr, raw.len);
-	unsigned char *der = NULL;
-	int len = key != NULL ? i2d_PUBKEY(key, &der) : 0;
-	enum err e = ERR_KEY_BAD;
-
-	if (len > 0)
-		e = pubtext_from_spki(slice_of(der, (size_t)len), ret_key);
-	OPENSSL_free(der);
-	EVP_PKEY_free(key);
-	return e;
-}
-
 enum err keyrecord_key(const struct keyrecord_tags *tags, struct slice p, struct pubtext *ret_key)
 {
+	AUTO(pubkey_free) struct pubkey *key = NULL;
 	uint8_t bytes[LIMIT_KEY_RECORD_BYTES];
 	size_t len = 0;
 	enum err e = base64_decode(p, BASE64_NO_BLANKS, bytes, sizeof(bytes), &len);
 
-	if (e != ERR_OK)
-		return ERR_KEY_BAD;
-	if (tags->type == KEY_TYPE_ED25519)
-		return from_ed25519(slice_of(bytes, len), ret_key);
-	e = pubtext_from_spki(slice_of(bytes, len), ret_key);
-	if (e == ERR_OK && ret_key->type != KEY_TYPE_RSA) {
-		pubtext_done(ret_key);
+	if (e == ERR_OK && tags->type == KEY_TYPE_ED25519)
+		e = pubkey_from_ed25519(slice_of(bytes, len), &key);
+	else if (e == ERR_OK)
+		e = pubkey_from_spki(slice_of(bytes, len), &key);
+	if (e == ERR_OK && pubkey_type(key) != tags->type)
 		e = ERR_KEY_BAD;
-	}
-	return e;
+	if (e == ERR_OK)
+		e = pubtext_from_pubkey(key, ret_key);
+	return e == ERR_OK || e == ERR_NOMEM ? e : ERR_KEY_BAD;
 }

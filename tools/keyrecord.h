@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
-#include "tools/keyfile.h"
+#include "tools/pubtext.h"
 
 struct keyrecord_tags {
 	struct slice value[26]; /**< of the one-letter tags; ptr is NULL when it is not there */

@@ -1,8 +1,8 @@
 /* Public halves of the keys of a KeyTable. */
 #include "tools/keyset.h"
 
-#include "base/limits.h"
 #include "keytable/keytable.h"
+#include "signer/filekey.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,48 +48,49 @@ static enum err add_row(struct keyset *set, struct keyset_row *row)
 	return ERR_OK;
 }
 
-static enum err read_token(const struct keyset_token *token, struct slice ref, struct buf *ret_spki,
-			   struct err_detail *detail)
+static enum err read_file(struct filekey *key, struct pubkey **ret_key)
 {
-	if (token != NULL && token->read != NULL)
-		return token->read(token->ctx, ref, ret_spki, detail);
-	err_detail_set(detail, "no token is configured: set PKCS11Module and PKCS11PinSource, or "
-			       "give --module and --pin-source");
-	return ERR_CONFIG;
+	return pubkey_from_spki(pubkey_spki(filekey_pubkey(key)), ret_key);
 }
 
-static void read_key(struct keyset_row *row, enum keyref_kind kind,
-		     const struct keyset_token *token)
+/* Safe or not is the daemon's question: a tool often runs as another user. */
+static enum err read_public(struct slice ref, const char *path, enum keyref_kind kind,
+			    struct tokens *tokens, struct pubkey **ret_key,
+			    struct err_detail *detail)
 {
-	struct slice ref = slice_str(row->ref);
-	struct buf spki;
+	AUTO(filekey_free) struct filekey *key = NULL;
 	enum err e = ERR_INTERNAL;
 
-	buf_init(&spki, LIMIT_PUBKEY_DER_BYTES);
 	switch (kind) {
 	case KEYREF_URI:
-		e = read_token(token, ref, &spki, &row->error);
-		break;
+		return tokens_read_public(tokens, ref, ret_key, detail);
 	case KEYREF_FILE:
-		e = keyfile_read_public(row->ref, &spki, &row->error);
+		e = filekey_from_path(path, false, &key, detail);
 		break;
 	case KEYREF_PEM:
-		e = keyfile_text_public(ref, &spki, &row->error);
+		e = filekey_from_text(ref, &key, detail);
 		break;
 	}
+	return e == ERR_OK ? read_file(key, ret_key) : e;
+}
+
+static void read_key(struct keyset_row *row, enum keyref_kind kind, struct tokens *tokens)
+{
+	AUTO(pubkey_free) struct pubkey *key = NULL;
+	enum err e = read_public(slice_str(row->ref), row->ref, kind, tokens, &key, &row->error);
+
 	if (e == ERR_OK)
-		e = pubtext_from_spki(buf_slice(&spki), &row->key);
+		e = pubtext_from_pubkey(key, &row->key);
 	row->has_key = e == ERR_OK;
 	if (e != ERR_OK && row->error.text[0] == '\0')
 		err_detail_set(&row->error, "%s", err_text(e));
-	buf_done(&spki);
 }
 
 struct load {
 	struct keyset *set;
 	const struct keytable *table;
 	const char *only_domain;
-	const struct keyset_token *token;
+	struct tokens *tokens;
 	enum err e;
 };
 
@@ -116,16 +117,16 @@ static bool load_row(void *ctx, const struct keytable_row *row, const char *orig
 	else
 		row_done(&made);
 	if (load->e == ERR_OK && !made.any_domain)
-		read_key(&load->set->rows[load->set->count - 1], row->kind, load->token);
+		read_key(&load->set->rows[load->set->count - 1], row->kind, load->tokens);
 	return load->e == ERR_OK;
 }
 
 enum err keyset_load_table(struct keyset *set, const char *spec, struct files *files,
-			   const char *only_domain, const struct keyset_token *token,
+			   const char *only_domain, struct tokens *tokens,
 			   struct err_detail *detail)
 {
 	AUTO(keytable_free) struct keytable *table = NULL;
-	struct load load = { .set = set, .only_domain = only_domain, .token = token };
+	struct load load = { .set = set, .only_domain = only_domain, .tokens = tokens };
 	enum err e = keytable_open(spec, files, &table, detail);
 
 	load.table = table;
@@ -135,7 +136,7 @@ enum err keyset_load_table(struct keyset *set, const char *spec, struct files *f
 }
 
 enum err keyset_add_single(struct keyset *set, const char *domain, const char *selector,
-			   const char *ref, const struct keyset_token *token)
+			   const char *ref, struct tokens *tokens)
 {
 	struct keyset_row row = {
 		.domain = strdup(domain),
@@ -150,7 +151,7 @@ enum err keyset_add_single(struct keyset *set, const char *domain, const char *s
 	row.name = strdup(name);
 	e = add_row(set, &row);
 	if (e == ERR_OK && ref != NULL)
-		read_key(&set->rows[set->count - 1], uri ? KEYREF_URI : KEYREF_FILE, token);
+		read_key(&set->rows[set->count - 1], uri ? KEYREF_URI : KEYREF_FILE, tokens);
 	return e;
 }
 

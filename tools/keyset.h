@@ -4,7 +4,8 @@
 
 #include "config/files.h"
 #include "config/settings.h"
-#include "tools/keyfile.h"
+#include "tools/pubtext.h"
+#include "tools/tokens.h"
 
 struct keyset_row {
 	char *name; /**< KeyTable name; for a single key "selector._domainkey.domain" */
@@ -24,28 +25,20 @@ struct keyset {
 	const struct keyset_row **by_p; /**< sorted, see keyset_owner() */
 };
 
-/** Reads the public half of a key on a token. */
-struct keyset_token {
-	enum err (*read)(void *ctx, struct slice uri, struct buf *ret_spki,
-			 struct err_detail *detail);
-	void *ctx;
-};
-
 void keyset_done(struct keyset *set);
 
 /**
  * Every row of a KeyTable. A key that cannot be read is noted in its row and is no failure.
  * @param only_domain  rows of other domains are left out; also what % stands for; NULL: all
- * @param token        NULL: token keys are noted as not readable
  * @return as keytable_open()
  */
 NODISCARD enum err keyset_load_table(struct keyset *set, const char *spec, struct files *files,
-				     const char *only_domain, const struct keyset_token *token,
+				     const char *only_domain, struct tokens *tokens,
 				     struct err_detail *detail);
 
 /** One key. @param ref path or URI; NULL: none. @return ERR_NOMEM */
 NODISCARD enum err keyset_add_single(struct keyset *set, const char *domain, const char *selector,
-				     const char *ref, const struct keyset_token *token);
+				     const char *ref, struct tokens *tokens);
 
 /** Make keyset_owner() work; after the last row. @return ERR_NOMEM */
 NODISCARD enum err keyset_index(struct keyset *set);

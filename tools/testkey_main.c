@@ -50,9 +50,9 @@ static enum err load_keys(const struct testkey_options *o, const struct toolconf
 	const struct settings *s = conf->settings;
 
 	if (o->domain != NULL && o->selector != NULL)
-		return keyset_add_single(set, o->domain, o->selector, o->key, &conf->token);
+		return keyset_add_single(set, o->domain, o->selector, o->key, conf->tokens);
 	if (s->key_table != NULL && o->key == NULL && o->selector == NULL)
-		return keyset_load_table(set, s->key_table, conf->files, o->domain, &conf->token,
+		return keyset_load_table(set, s->key_table, conf->files, o->domain, conf->tokens,
 					 detail);
 	if (s->selector == NULL || (o->domain == NULL && s->domain == NULL)) {
 		err_detail_set(detail, "nothing to check: give -d and -s, or a configuration with "

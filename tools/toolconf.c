@@ -15,6 +15,7 @@ void toolconf_free(struct toolconf **conf)
 
 	if (c == NULL)
 		return;
+	tokens_free(&c->tokens);
 	files_free(&c->files);
 	settings_free(&c->settings);
 	free(c);
@@ -62,6 +63,8 @@ static enum err load(struct toolconf *c, const struct toolconf_request *request,
 	if (c->settings == NULL || c->files == NULL)
 		return ERR_NOMEM;
 	e = load_settings(request, c->settings, detail);
+	if (e == ERR_OK)
+		e = tokens_new(c->settings, c->files, &c->tokens, detail);
 	return e == ERR_IO ? ERR_CONFIG : e;
 }
 
@@ -114,7 +117,7 @@ static bool add_domain(void *ctx, struct slice domain, struct slice value, const
 	(void)value, (void)origin;
 	single->e = name == NULL ? ERR_NOMEM
 				 : keyset_add_single(single->set, name, single->selector,
-						     single->key, &single->conf->token);
+						     single->key, single->conf->tokens);
 	free(name);
 	return single->e == ERR_OK;
 }
@@ -131,7 +134,7 @@ enum err toolconf_add_single(const struct toolconf *conf, const char *domain, co
 	enum err e;
 
 	if (domain != NULL)
-		return keyset_add_single(set, domain, single.selector, single.key, &conf->token);
+		return keyset_add_single(set, domain, single.selector, single.key, conf->tokens);
 	e = dataset_open("Domain", s->domain, DATASET_ICASE, conf->files, &domains, detail);
 	if (e == ERR_OK)
 		e = dataset_each(domains, add_domain, &single);

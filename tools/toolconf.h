@@ -12,7 +12,7 @@
 struct toolconf {
 	struct settings *settings;
 	struct files *files;
-	struct keyset_token token; /**< opened when the first token key is read */
+	struct tokens *tokens; /**< opened when the first token key is read */
 };
 
 struct toolconf_request {

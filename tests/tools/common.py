@@ -51,3 +51,38 @@ class ToolCase(unittest.TestCase):
     def read(self, *names):
         with open(self.path(*names), encoding="utf-8") as text:
             return text.read()
+
+
+SOFTHSM = next((p for p in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so") if os.path.exists(p)), None)
+
+
+class TokenCase(ToolCase):
+    """A case with an empty SoftHSM token "dkim" of its own and its PIN in a file."""
+
+    PIN = "8462917"
+
+    def setUp(self):
+        super().setUp()
+        if SOFTHSM is None:
+            if os.environ.get("REQUIRE_ALL") == "1":
+                raise AssertionError("SoftHSM is not installed")
+            raise unittest.SkipTest("SoftHSM is not installed")
+        os.mkdir(self.path("tokens"))
+        self.write("softhsm2.conf", "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n" % self.path("tokens"))
+        self.env = {"SOFTHSM2_CONF": self.path("softhsm2.conf")}
+        self.pin = self.write("pin", self.PIN + "\n")
+        self.token_options = ("--module", SOFTHSM, "--pin-source", "file:" + self.pin)
+        self.add_token("dkim")
+
+    def add_token(self, label):
+        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", label, "--so-pin", self.PIN, "--pin", self.PIN],
+                       check=True, capture_output=True, env={**os.environ, **self.env})
+
+    def run_tool(self, name, *args, **more):
+        return tool(name, *args, env=self.env, **more)
+
+    def objects(self, *args):
+        """pkcs11-tool's list of objects, one text each."""
+        run = subprocess.run(["pkcs11-tool", "--module", SOFTHSM, "--token-label", "dkim", "--login", "--pin", self.PIN, "-O", *args],
+                             check=True, capture_output=True, text=True, env={**os.environ, **self.env})
+        return [t for t in re.split(r"\n(?=\S)", run.stdout) if "Object" in t]

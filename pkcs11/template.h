@@ -1,0 +1,33 @@
+/* Attribute templates of new keys: what we ask of each half, and what a token may not know. */
+#ifndef PKCS11_TEMPLATE_H
+#define PKCS11_TEMPLATE_H
+
+#include "pkcs11/cryptoki.h"
+#include "pkcs11/generate.h"
+
+/** Attributes of one object. */
+#define TEMPLATE_MAX 32U
+
+struct template
+{
+	CK_ATTRIBUTE list[TEMPLATE_MAX];
+	CK_ULONG count;
+};
+
+/** value is borrowed. */
+void template_add(struct template *t, CK_ATTRIBUTE_TYPE type, const void *value, size_t len);
+
+/**
+ * Class, names and uses of the private half.
+ * @param optional also what some tokens refuse to be told (wrap with trusted keys only, not
+ * modifiable, no PIN for each signature, no sign-recover)
+ */
+void template_private(struct template *t, const struct newkey *want, bool optional);
+/** Class, names and uses of the public half. */
+void template_public(struct template *t, const struct newkey *want);
+
+/** Forms of CKA_EC_PARAMS for Ed25519: the OID, then the name that older tokens want. */
+#define TEMPLATE_ED25519_FORMS 2U
+void template_add_ed25519_params(struct template *t, unsigned form);
+
+#endif

@@ -1,0 +1,162 @@
+/* The tokens of a configuration, for tools. */
+#include "tools/tokens.h"
+
+#include "config/pinsource.h"
+#include "keytable/tokentable.h"
+
+#include <stdlib.h>
+
+struct open_token {
+	struct token *token;
+	struct token_session *session;
+	struct p11_uri *uri;
+	struct pin *pin;
+	enum err failed; /* it could not be opened: not tried twice, for the PIN's sake */
+	struct err_detail why;
+};
+
+struct tokens {
+	const struct settings *settings;
+	struct files *files;
+	struct tokentable *table;
+	struct open_token *list; /* one a row */
+};
+
+void tokens_free(struct tokens **tokens)
+{
+	struct tokens *t = tokens != NULL ? *tokens : NULL;
+
+	if (t == NULL)
+		return;
+	for (size_t i = 0; t->list != NULL && i < t->table->count; i++) {
+		token_session_close(&t->list[i].session);
+		token_free(&t->list[i].token);
+		p11_uri_free(&t->list[i].uri);
+		pin_free(&t->list[i].pin);
+	}
+	free(t->list);
+	tokentable_free(&t->table);
+	free(t);
+	*tokens = NULL;
+}
+
+static enum err load(struct tokens *t, struct err_detail *detail)
+{
+	enum err e = tokentable_load(t->settings, t->files, &t->table, detail);
+
+	if (e != ERR_OK)
+		return e;
+	t->list = calloc(t->table->count + 1, sizeof(*t->list));
+	return t->list != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+enum err tokens_new(const struct settings *settings, struct files *files,
+		    struct tokens **ret_tokens, struct err_detail *detail)
+{
+	struct tokens *t = calloc(1, sizeof(*t));
+	enum err e = ERR_NOMEM;
+
+	if (t == NULL)
+		return e;
+	t->settings = settings;
+	t->files = files;
+	e = load(t, detail);
+	if (e == ERR_OK)
+		*ret_tokens = t;
+	else
+		tokens_free(&t);
+	return e;
+}
+
+static enum err read_pin(struct tokens *t, const char *source, struct pin **ret_pin,
+			 struct err_detail *detail)
+{
+	char *name = slice_dup(pinsource_name(slice_str(source)));
+	struct slice text = SLICE_LIT("");
+	enum err e = name == NULL
+			     ? ERR_NOMEM
+			     : pinsource_read(slice_str(source), t->settings->require_safe_keys,
+					      NULL, t->files, detail);
+
+	if (e == ERR_OK)
+		e = files_map(t->files, name, &text, detail);
+	if (e == ERR_OK)
+		e = pin_new(text, ret_pin, detail);
+	free(name);
+	return e;
+}
+
+static enum err open_one(struct tokens *t, size_t i, const struct p11_uri *hint,
+			 struct err_detail *detail)
+{
+	const struct tokentable_row *row = &t->table->rows[i];
+	struct open_token *o = &t->list[i];
+	struct token_config config = { .name = row->name, .module_path = row->module_path };
+	enum err e = ERR_OK;
+
+	if (row->uri != NULL)
+		e = p11_uri_parse(slice_str(row->uri), P11_URI_TOKEN, &o->uri, detail);
+	else if (hint != NULL)
+		e = p11_uri_parse(slice_str(p11_uri_text(hint)), P11_URI_NEW_KEY, &o->uri, detail);
+	if (e == ERR_OK && row->pin_source != NULL)
+		e = read_pin(t, row->pin_source, &o->pin, detail);
+	config.uri = o->uri;
+	config.pin = o->pin;
+	if (e == ERR_OK)
+		e = token_new(&config, &o->token);
+	return e == ERR_OK ? token_session_open(o->token, &o->session, detail) : e;
+}
+
+enum err tokens_try(struct tokens *tokens, const struct p11_uri *hint,
+		    enum err (*fn)(void *ctx, struct token_session *session,
+				   struct err_detail *detail),
+		    void *ctx, struct err_detail *detail)
+{
+	enum err e = ERR_CONFIG;
+
+	err_detail_set(detail, "no token is configured: set PKCS11Module and PKCS11PinSource or "
+			       "TokenTable (-x FILE), or give --module and --pin-source");
+	for (size_t i = 0; i < tokens->table->count; i++) {
+		struct open_token *o = &tokens->list[i];
+
+		if (o->session == NULL && o->failed == ERR_OK)
+			o->failed = open_one(tokens, i, hint, &o->why);
+		e = o->failed;
+		if (e == ERR_OK)
+			e = fn(ctx, o->session, detail);
+		else if (detail != NULL)
+			*detail = o->why;
+		if (o->failed == ERR_OK && e != ERR_KEY_MISSING)
+			return e;
+	}
+	return e;
+}
+
+struct read_public {
+	struct p11_uri *uri;
+	struct pubkey **ret_key;
+};
+
+static enum err read_on(void *ctx, struct token_session *session, struct err_detail *detail)
+{
+	struct read_public *r = ctx;
+	struct token_key *key = NULL;
+	enum err e = token_key_open(session, r->uri, &key, detail);
+
+	if (e == ERR_OK)
+		e = pubkey_from_spki(pubkey_spki(token_key_pubkey(key)), r->ret_key);
+	token_key_free(&key);
+	return e;
+}
+
+enum err tokens_read_public(struct tokens *tokens, struct slice uri, struct pubkey **ret_key,
+			    struct err_detail *detail)
+{
+	struct read_public r = { .ret_key = ret_key };
+	enum err e = p11_uri_parse(uri, P11_URI_KEY, &r.uri, detail);
+
+	if (e == ERR_OK)
+		e = tokens_try(tokens, NULL, read_on, &r, detail);
+	p11_uri_free(&r.uri);
+	return e;
+}

@@ -4,7 +4,9 @@
 #include "config/pinsource.h"
 #include "keytable/tokentable.h"
 
+#include <pwd.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct open_token {
 	struct token *token;
@@ -68,15 +70,28 @@ enum err tokens_new(const struct settings *settings, struct files *files,
 	return e;
 }
 
+/* Root runs the tool, the PIN file may be the signer's; anyone else uses his own. */
+static uid_t pin_owner(const struct settings *s)
+{
+	const char *spec = s->signer_user_id != NULL ? s->signer_user_id : s->user_id;
+	struct slice name = slice_sub(slice_str(spec), 0, slice_find(slice_str(spec), ':'));
+	char *user = geteuid() == 0 && name.len != 0 ? slice_dup(name) : NULL;
+	const struct passwd *entry = user != NULL ? getpwnam(user) : NULL;
+
+	free(user);
+	return entry != NULL ? entry->pw_uid : geteuid();
+}
+
 static enum err read_pin(struct tokens *t, const char *source, struct pin **ret_pin,
 			 struct err_detail *detail)
 {
+	struct pinsource_rules rules = { .safe_only = t->settings->require_safe_keys,
+					 .owner = pin_owner(t->settings),
+					 .may_ask = true };
 	char *name = slice_dup(pinsource_name(slice_str(source)));
 	struct slice text = SLICE_LIT("");
-	enum err e = name == NULL
-			     ? ERR_NOMEM
-			     : pinsource_read(slice_str(source), t->settings->require_safe_keys,
-					      NULL, t->files, detail);
+	enum err e = name == NULL ? ERR_NOMEM
+				  : pinsource_read(slice_str(source), &rules, t->files, detail);
 
 	if (e == ERR_OK)
 		e = files_map(t->files, name, &text, detail);

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "keytable/signtable.h"
+#include "pkcs11/uri.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -39,6 +40,33 @@ static enum err open_table(struct keyring *r, struct err_detail *detail)
 	if (s->key_file != NULL && s->selector != NULL)
 		return keytable_open_single("%", s->selector, s->key_file, &r->table, detail);
 	return ERR_OK;
+}
+
+struct uri_check {
+	struct err_detail *detail;
+	enum err err;
+};
+
+static bool check_uri(void *ctx, const struct keytable_row *row, const char *origin)
+{
+	AUTO(p11_uri_free) struct p11_uri *uri = NULL;
+	struct uri_check *check = ctx;
+
+	if (row->kind != KEYREF_URI)
+		return true;
+	check->err = p11_uri_parse(row->ref, P11_URI_KEY, &uri, check->detail);
+	if (check->err != ERR_OK)
+		err_detail_prefix(check->detail, "%s: ", origin);
+	return check->err == ERR_OK;
+}
+
+/* A URI that can match no key, or any, is found at load, not by the first message. */
+static enum err check_uris(const struct keyring *r, struct err_detail *detail)
+{
+	struct uri_check check = { .detail = detail, .err = ERR_OK };
+	enum err e = r->table != NULL ? keytable_each(r->table, check_uri, &check) : ERR_OK;
+
+	return e != ERR_OK ? e : check.err;
 }
 
 static bool row_exists(void *ctx, struct slice name)
@@ -128,6 +156,8 @@ enum err keyring_new(uint32_t number, struct settings *settings, struct files *f
 	};
 	r->places = calloc(PLACES, sizeof(*r->places));
 	e = r->places != NULL ? open_table(r, detail) : ERR_NOMEM;
+	if (e == ERR_OK)
+		e = check_uris(r, detail);
 	if (e == ERR_OK)
 		e = check_signing_table(r, detail);
 	if (e == ERR_OK)

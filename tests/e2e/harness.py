@@ -241,8 +241,8 @@ class Daemon:
         def find():
             children = children_of(self.process.pid)
             self.family |= set(children)
-            for pid, command in children.items():
-                if ("hsmdkim-signer" in os.path.basename(command[0])) == (kind == "signer"):
+            for pid, command in children.items():  # a child that is not yet exec'ed looks like its parent
+                if "--milter-process" in command and kind == "milter" or "hsmdkim-signer" in command[0] and kind == "signer":
                     return pid
             return None
         return wait_for(find, timeout, f"there is a {kind} process")

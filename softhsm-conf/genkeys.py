@@ -110,4 +110,5 @@ def main():
     token.call("C_Finalize", None)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@ find_program(SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 
 function(e2e_test file class timeout)
         set(name e2e_${file}_${class})
-        add_test(NAME ${name} COMMAND ${SYSTEM_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/e2e/test_${file}.py ${class})
+        add_test(NAME ${name} COMMAND ${SYSTEM_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/test_${file}.py ${class})
         set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} LABELS "milter;${ARGN}"
                 ENVIRONMENT "BIN=${CMAKE_BINARY_DIR}/bin" SKIP_REGULAR_EXPRESSION "OK \\(skipped=")
 endfunction()

@@ -161,13 +161,12 @@ static enum dkim_reason read_identity_local(struct parse *p, struct slice encode
 
 	buf_init(&local, LOCAL_BYTES_MAX);
 	e = dkim_qp_decode(encoded, &local);
-	if (e == ERR_OK && !is_printing(buf_slice(&local)))
-		e = ERR_SYNTAX;
-	if (e == ERR_OK)
-		e = arena_dup(p->arena, buf_slice(&local), &p->sig->identity_local);
 	if (e == ERR_NOMEM)
 		return failed(p, e);
-	return e == ERR_OK ? DKIM_REASON_GOOD : DKIM_REASON_SIG_IDENTITY;
+	if (e != ERR_OK || !is_printing(buf_slice(&local)))
+		return DKIM_REASON_SIG_IDENTITY;
+	e = arena_dup(p->arena, buf_slice(&local), &p->sig->identity_local);
+	return e == ERR_OK ? DKIM_REASON_GOOD : failed(p, e);
 }
 
 static enum dkim_reason read_identity(struct parse *p, const struct tag *tag)

@@ -108,9 +108,9 @@ static bool covers_enough(const struct dkim_verify_params *params, uint64_t sign
 	case DKIM_MINIMUM_BYTES:
 		return signed_bytes >= params->minimum_value;
 	case DKIM_MINIMUM_PERCENT:
-		/* Divided first: nothing overflows. */
+		/* Divided first, so that nothing overflows; the rest is rounded up. */
 		return signed_bytes >= total / 100 * params->minimum_value +
-					       total % 100 * params->minimum_value / 100;
+					       (total % 100 * params->minimum_value + 99) / 100;
 	case DKIM_MINIMUM_BUT:
 		return total - signed_bytes <= params->minimum_value;
 	}

@@ -365,6 +365,16 @@ enum err token_session_open(struct token *token, struct token_session **ret_sess
 	return e;
 }
 
+unsigned token_open_sessions(struct token *token)
+{
+	unsigned n;
+
+	(void)pthread_mutex_lock(&token->lock);
+	n = token->open_handles;
+	(void)pthread_mutex_unlock(&token->lock);
+	return n;
+}
+
 enum err token_session_reopen(struct token_session *session, struct err_detail *detail)
 {
 	token_session_drop(session);

@@ -50,6 +50,9 @@ NODISCARD enum err token_session_open(struct token *token, struct token_session 
 				      struct err_detail *detail);
 void token_session_close(struct token_session **session);
 
+/** Sessions that are open now, the idle one aside that keeps the login. */
+unsigned token_open_sessions(struct token *token);
+
 /** What an audit of a private key found. */
 struct token_key_info {
 	enum key_type type;

@@ -11,6 +11,7 @@ struct worker {
 	struct lane *lane;
 	struct lane_job *job; /* runs now; NULL: idle */
 	bool expired;	      /* its job was answered by lane_tick() */
+	bool retired;	      /* its thread has ended */
 };
 
 struct lane {
@@ -25,6 +26,7 @@ struct lane {
 	unsigned idle;
 	unsigned threads; /* that still use this memory */
 	unsigned worker_count;
+	unsigned retired;
 	bool closing;
 	char name[16];
 	struct worker workers[];
@@ -59,7 +61,27 @@ static struct lane_job *take(struct lane *lane)
 	return job;
 }
 
-/* Take, run, free; the lock is held at both ends. @return false: the lane closes */
+/* The job goes back to where it was taken from, for another worker; the lock is held.
+ * @return false: this is the last worker */
+static bool retire(struct worker *w, struct lane_job *job)
+{
+	struct lane *lane = w->lane;
+
+	if (lane->worker_count - lane->retired <= 1 || lane->closing)
+		return false;
+	w->retired = true;
+	lane->retired++;
+	job->next = lane->head;
+	lane->head = job;
+	if (job->next == NULL)
+		lane->tail = &job->next;
+	lane->waiting++;
+	(void)pthread_cond_signal(&lane->work);
+	return true;
+}
+
+/* Take, run, free; the lock is held at both ends. @return false: the lane closes, or the worker
+ * retires */
 static bool work(struct worker *w, void *state)
 {
 	struct lane *lane = w->lane;
@@ -77,8 +99,11 @@ static bool work(struct worker *w, void *state)
 		job->expire(job);
 	(void)pthread_mutex_lock(&lane->lock);
 	w->job = NULL; /* from here on lane_tick() does not see it */
+	if (result == LANE_RETIRE && retire(w, job))
+		return false;
 	(void)pthread_mutex_unlock(&lane->lock);
-	if (result == LANE_MOVE && lane_submit(job->next_lane, job) != ERR_OK) {
+	if (result == LANE_RETIRE ||
+	    (result == LANE_MOVE && lane_submit(job->next_lane, job) != ERR_OK)) {
 		job->expire(job);
 		result = LANE_DONE;
 	}
@@ -199,7 +224,7 @@ size_t lane_load(struct lane *lane)
 	size_t n;
 
 	(void)pthread_mutex_lock(&lane->lock);
-	n = lane->waiting + lane->worker_count - lane->idle;
+	n = lane->waiting + lane->worker_count - lane->retired - lane->idle;
 	(void)pthread_mutex_unlock(&lane->lock);
 	return n;
 }
@@ -233,7 +258,11 @@ static int64_t expire_running(struct lane *lane, int64_t now_ms)
 
 	for (unsigned i = 0; i < lane->worker_count; i++) {
 		struct worker *w = &lane->workers[i];
-		int64_t over_ms = w->job != NULL ? now_ms - w->job->deadline_ms : 0;
+		int64_t over_ms;
+
+		if (w->retired)
+			continue;
+		over_ms = w->job != NULL ? now_ms - w->job->deadline_ms : 0;
 
 		if (over_ms < 0)
 			over_ms = 0;

@@ -13,8 +13,10 @@
 struct lane;
 
 enum lane_result {
-	LANE_DONE, /**< the job is over, the lane frees it */
-	LANE_MOVE, /**< the job goes on in job->next_lane; when that is full it expires */
+	LANE_DONE,   /**< the job is over, the lane frees it */
+	LANE_MOVE,   /**< the job goes on in job->next_lane; when that is full it expires */
+	LANE_RETIRE, /**< this worker can't work, the others can: it ends, one of them takes the
+			job. The last worker never ends so: its job expires */
 };
 
 /** The head of every job. The lane owns it from lane_submit() on. */

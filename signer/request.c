@@ -231,6 +231,16 @@ static enum lane_result after_failure(struct request *r, struct token_worker *w,
 	return LANE_DONE;
 }
 
+/* The token is at its limit, but this pool has sessions: it goes on with those. */
+static bool others_have_sessions(struct token_worker *w)
+{
+	unsigned open = token_open_sessions(tokenlane_token(w->lane));
+
+	if (open > 0)
+		tokenlane_shrunk(w->lane, open);
+	return open > 0;
+}
+
 static enum lane_result run_token(struct lane_job *job, void *worker)
 {
 	struct request *r = (struct request *)job;
@@ -247,6 +257,8 @@ static enum lane_result run_token(struct lane_job *job, void *worker)
 	e = try_token(r, w, &reload);
 	if (e == ERR_OK)
 		return LANE_DONE;
+	if (e == ERR_TOKEN_BUSY && w->session == NULL && others_have_sessions(w))
+		return LANE_RETIRE;
 	r->error = e;
 	if (err_class(e) == ERR_CLASS_TEMP)
 		token_session_close(&w->session); /* what it is good for shows the next one */

@@ -26,6 +26,7 @@ struct tokenlane {
 	unsigned sessions;
 	atomic_bool worked;
 	atomic_bool noted;
+	atomic_bool shrunk;
 };
 
 /* ---- notes: "pin-refused NAME SALT DIGEST", hex ---- */
@@ -247,4 +248,13 @@ void tokenlane_worked(struct tokenlane *lane)
 bool tokenlane_has_worked(struct tokenlane *lane)
 {
 	return atomic_load(&lane->worked);
+}
+
+void tokenlane_shrunk(struct tokenlane *lane, unsigned sessions)
+{
+	if (!atomic_exchange(&lane->shrunk, true))
+		log_line(LOG_LEVEL_WARNING,
+			 "token %s: it grants %u sessions, %u are configured; going on with fewer "
+			 "until a reload",
+			 lane->name, sessions, lane->sessions);
 }

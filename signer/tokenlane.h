@@ -41,6 +41,9 @@ struct token *tokenlane_token(struct tokenlane *lane);
 void tokenlane_worked(struct tokenlane *lane);
 bool tokenlane_has_worked(struct tokenlane *lane);
 
+/** The token grants fewer sessions than it was asked for: said in the log once. */
+void tokenlane_shrunk(struct tokenlane *lane, unsigned sessions);
+
 /** The note for the supervisor that this token's PIN was refused, the first time only; else NULL.
  * Caller frees. */
 NODISCARD char *tokenlane_note(struct tokenlane *lane);

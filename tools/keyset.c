@@ -25,22 +25,25 @@ void keyset_done(struct keyset *set)
 	*set = (struct keyset){ .rows = NULL };
 }
 
+static bool grow(struct keyset *set)
+{
+	size_t room = set->room != 0 ? set->room * 2 : 16;
+	struct keyset_row *rows;
+
+	if (set->count < set->room)
+		return true;
+	rows = realloc(set->rows, room * sizeof(*rows));
+	if (rows == NULL)
+		return false;
+	set->rows = rows;
+	set->room = room;
+	return true;
+}
+
 /* Takes the row over, also on failure. */
 static enum err add_row(struct keyset *set, struct keyset_row *row)
 {
-	bool whole = row->name != NULL && row->domain != NULL && row->selector != NULL;
-
-	if (whole && set->count == set->room) {
-		size_t room = set->room != 0 ? set->room * 2 : 16;
-		struct keyset_row *rows = realloc(set->rows, room * sizeof(*rows));
-
-		whole = rows != NULL;
-		if (whole) {
-			set->rows = rows;
-			set->room = room;
-		}
-	}
-	if (!whole) {
+	if (row->name == NULL || row->domain == NULL || row->selector == NULL || !grow(set)) {
 		row_done(row);
 		return ERR_NOMEM;
 	}

@@ -1,0 +1,324 @@
+"""hsmdkim-rotate against real name servers and a running daemon: every state, killed at every step, mail verified throughout."""
+import base64
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import dkim
+import dns.resolver
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+import harness  # noqa: E402
+from common import BIN, tool  # noqa: E402
+from nameserver import Bind, Knot, find_program, free_port  # noqa: E402
+
+DOMAIN = "example.com"
+
+
+class RotateCase(harness.Case):
+    """A daemon with one key on a token, its record in a BIND that takes updates with TSIG."""
+
+    where = "token"
+
+    def setUp(self):
+        super().setUp()
+        self.tsig_text = subprocess.run([find_program("tsig-keygen"), "up"], check=True, capture_output=True, text=True).stdout
+        self.tsig = self.write("tsig", self.tsig_text)
+        settings = {"PidFile": self.path("pid"), **({"UserID": "root"} if os.geteuid() == 0 else {})}
+        if self.where == "token":
+            self.allowed = []
+            token = harness.TokenDirectory(self.path("token"))
+            token.make("dkim", "mail=rsa:2048")
+            self.environment, self.uri = token.environment(), token.uris["mail"]
+            self.token = token
+            record = token.record("mail")
+            settings.update({"PKCS11Module": harness.SOFTHSM, "PKCS11PinSource": "file:" + token.pin_file})
+        else:
+            self.environment, self.uri = {}, self.path("old.pem")
+            record = harness.make_key_file(self.uri, owner="root")
+        self.server = self.start_server(record)
+        self.write("KeyTable", "# the table\nmail %s:old:%s\n" % (DOMAIN, self.uri))
+        self.write("SigningTable", "*@%s mail\n" % DOMAIN)
+        settings.update({"KeyTable": self.path("KeyTable"), "SigningTable": "refile:" + self.path("SigningTable")})
+        self.daemon_ = self.daemon(settings, self.environment)
+        self.reload = self.script("reload", "kill -HUP %d" % self.daemon_.process.pid)
+
+    def start_server(self, record):
+        server = Bind(self.path("named"), {DOMAIN: "@ NS ns1\nns1 A 127.0.0.1\nold._domainkey TXT %s\n" % txt(record)},
+                      extra=self.tsig_text, zone_options={DOMAIN: "allow-update { key up; };"})
+        self.addCleanup(server.stop)
+        return server
+
+    def script(self, name, *lines):
+        path = self.write(name, "#!/bin/sh\nset -e\n" + "".join(line + "\n" for line in lines), mode=0o700)
+        return path
+
+    def options(self, *more):
+        return ("-x", self.daemon_.conf, "--state", self.path("state"), "--nameserver", self.server.at(), "--port", str(self.server.port),
+                "--timeout", "3", "--publish", "nsupdate", "--tsig", self.tsig, "--server", self.server.at(), "--reload", self.reload,
+                "--keep", "1", "--grace", "1", *more)
+
+    def rotate(self, command, *more):
+        return tool("hsmdkim-rotate", *self.options(*more), command, env=self.environment, timeout=120)
+
+    def good(self, command, *more):
+        run = self.rotate(command, *more)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        return run
+
+    def phase(self):
+        try:
+            with open(self.path("state"), encoding="ascii") as text:
+                return re.search(r"^phase (\w+)$", text.read(), re.M)[1]
+        except FileNotFoundError:
+            return None
+
+    def state(self):
+        with open(self.path("state"), encoding="ascii") as text:
+            return text.read()
+
+    def row(self):
+        with open(self.path("KeyTable"), encoding="ascii") as text:
+            text = text.read()
+        self.assertTrue(text.startswith("# the table\nmail "))
+        return text.split("\n")[1].split(None, 1)[1].split(":", 2)
+
+    def look_up(self, name, timeout=5):
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers, resolver.port = [self.server.address], self.server.port
+        try:
+            answer = resolver.resolve(name.decode() if isinstance(name, bytes) else name, "TXT")
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return None
+        return b"".join(list(answer)[0].strings)
+
+    def sign_and_verify(self):
+        """One message through the daemon. @return the selector; fails unless dkimpy accepts it by what DNS says now"""
+        outcome = self.daemon_.send(harness.MESSAGE)
+        self.assertTrue(outcome.accepted, outcome)
+        self.assertEqual(len(outcome.signatures), 1)
+        self.assertTrue(dkim.DKIM(outcome.message.wire()).verify(dnsfunc=self.look_up))
+        return re.search(r"\bs=([\w.-]+);", os.fsdecode(outcome.signatures[0]))[1]
+
+    def stop_at_random(self, number):
+        dice = random.Random(6)
+        stopped = 0
+        with Load(self) as load:
+            for _ in range(80):
+                with subprocess.Popen([os.path.join(BIN, "hsmdkim-rotate"), *self.options(), "run"], stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL, env={**os.environ, **self.environment}) as process:
+                    try:
+                        process.wait(dice.uniform(0.005, 0.4))
+                    except subprocess.TimeoutExpired:
+                        process.send_signal(number)
+                        stopped += 1
+                if self.phase() == "keeping":
+                    break
+            self.good("run")
+            self.assertEqual(self.phase(), "keeping")
+            self.wait_for_selector(self.row()[1])
+        self.assertGreater(stopped, 0)
+        self.assertEqual(load.selectors, ["old", self.row()[1]])
+
+    def private_keys(self):
+        return self.token.tool("dkim", "--list-objects", "--type", "privkey").decode().count("Private Key Object")
+
+    def wait_for_selector(self, selector):
+        harness.wait_for(lambda: self.sign_and_verify() == selector, 20, "mail is signed with " + selector)
+
+
+def txt(value):
+    return " ".join('"%s"' % value[i:i + 250] for i in range(0, len(value), 250))
+
+
+class Load:
+    """Mail without end; every message must verify."""
+
+    def __init__(self, case):
+        self.case, self.stop, self.count, self.failure, self.selectors = case, threading.Event(), 0, None, []
+        self.thread = threading.Thread(target=self.work)
+
+    def work(self):
+        while not self.stop.is_set():
+            try:
+                selector = self.case.sign_and_verify()
+            except BaseException as failure:  # pylint: disable=broad-except
+                self.failure = failure
+                return
+            self.count += 1
+            if selector not in self.selectors:
+                self.selectors.append(selector)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.stop.set()
+        self.thread.join()
+        if self.failure:
+            raise self.failure
+
+
+class Life(RotateCase):
+    def test_stopped_at_random_and_resumed(self):
+        self.stop_at_random(signal.SIGTERM)  # SoftHSM's files do not survive a writer that gets SIGKILL
+        self.assertEqual(self.private_keys(), 2)
+
+    def test_a_whole_life(self):
+        plan = self.good("plan").stdout
+        for word in ("choose", "make", "publish", "see", "KeyTable", "reload", "revoke", "destroy"):
+            self.assertIn(word, plan)
+        self.assertFalse(os.path.exists(self.path("state")))
+        with Load(self) as load:
+            self.good("run")
+            self.assertEqual(self.phase(), "keeping")
+            selector = self.row()[1]
+            self.assertRegex(selector, r"^s\d{8}$")
+            self.wait_for_selector(selector)
+        self.assertEqual(load.selectors, ["old", selector])
+        self.assertIn(b"p=MI", self.look_up("old._domainkey." + DOMAIN))
+        self.assertIn("keeping since", self.good("status").stdout)
+        self.good("run")  # a timer: nothing is due
+        self.assertEqual(self.phase(), "keeping")
+        self.good("run", "--keep", "0")
+        self.assertEqual(self.phase(), "revoked")
+        self.assertTrue(self.look_up("old._domainkey." + DOMAIN).endswith(b"p="))
+        self.assertEqual(self.private_keys(), 2)
+        self.good("run", "--grace", "0")
+        self.assertEqual(self.phase(), "done")
+        self.assertEqual(self.private_keys(), 1)
+        self.assertEqual(self.sign_and_verify(), selector)
+        self.good("run", "--every", "0")  # the same day again
+        self.assertEqual(self.row()[1], selector + "b")
+        self.wait_for_selector(selector + "b")
+
+    def test_killed_between_each_effect_and_its_note(self):
+        """The hook and the reload program do their work, then kill the rotation that called them."""
+        update = "printf 'server %s %d\\nupdate delete %%s TXT\\nupdate add %%s 60 TXT \"%%s\"\\nsend\\n' \"$2.\" \"$2.\" \"$(echo \"$3\" | " \
+                 "sed 's/.\\{200\\}/&\" \"/g')\" | nsupdate -k %s" % (self.server.address, self.server.port, self.tsig)
+        once = "test -e %s || { touch %s; kill -9 $PPID; sleep 5; }"
+        hook = self.script("hook", update, once % (self.path("killed-$1"), self.path("killed-$1")))
+        self.reload = self.script("reload2", "kill -HUP %d" % self.daemon_.process.pid, once % (self.path("killed-r"), self.path("killed-r")))
+        with Load(self):
+            self.assertEqual(self.rotate("run", "--publish", hook).returncode, -9)
+            self.assertEqual(self.phase(), "made")
+            self.assertEqual(self.rotate("run", "--publish", hook).returncode, -9)
+            self.assertEqual(self.phase(), "switched")
+            self.good("run", "--publish", hook)
+            self.assertEqual(self.phase(), "keeping")
+            self.wait_for_selector(self.row()[1])
+        self.assertEqual(self.rotate("run", "--publish", hook, "--keep", "0").returncode, -9)
+        self.assertEqual(self.phase(), "keeping")
+        self.good("run", "--publish", hook, "--keep", "0", "--grace", "0")
+        self.assertEqual(self.phase(), "done")
+        self.assertEqual(self.private_keys(), 1)
+        self.assertTrue(self.look_up("old._domainkey." + DOMAIN).endswith(b"p="))
+
+    def test_one_step_at_a_time(self):
+        phases = []
+        for _ in range(8):
+            self.good("run", "--steps", "1", "--keep", "0", "--grace", "0", "--every", "1")
+            phases.append(self.phase())
+        self.assertEqual(phases, ["chosen", "made", "published", "visible", "switched", "keeping", "revoked", "done"])
+
+    def test_rollback_before_and_after_the_switch(self):
+        for steps in ("3", "20"):
+            self.good("run", "--steps", steps, "--every", "0")
+            new = re.search(r"new-selector (\S+)", self.state())[1]
+            self.good("rollback", "-k", "mail")
+            self.assertEqual(self.row()[1], "old")
+            self.wait_for_selector("old")
+            self.good("run", "--keep", "0", "--grace", "0")
+            self.assertEqual(self.phase(), "done")
+            self.assertTrue(self.look_up(new + "._domainkey." + DOMAIN).endswith(b"p="))
+            self.assertEqual(self.private_keys(), 1)
+            self.assertIn(b"p=MI", self.look_up("old._domainkey." + DOMAIN))
+        self.assertEqual(self.rotate("rollback", "-k", "mail").returncode, 73)
+
+    def test_what_stops_it(self):
+        self.good("run")
+        with open(self.path("KeyTable"), "a", encoding="ascii") as table:
+            table.write("also sub.%s:x:%s\n" % (DOMAIN, self.uri))
+        run = self.rotate("run", "-k", "mail", "--keep", "0")
+        self.assertEqual(run.returncode, 78)
+        self.assertIn("still signs", run.stderr)
+        self.assertIn(b"p=MI", self.look_up("old._domainkey." + DOMAIN))
+        self.assertEqual(self.rotate("run", "-k", "nosuch").returncode, 78)
+        self.assertEqual(self.rotate("nosuch").returncode, 64)
+        self.write("state", "garbage\n")
+        run = self.rotate("status")
+        self.assertEqual(run.returncode, 65)
+        self.assertIn("line 1", run.stderr)
+
+
+class Files(RotateCase):
+    where = "file"
+
+    def test_killed_at_random_and_resumed(self):
+        self.stop_at_random(signal.SIGKILL)
+        self.assertEqual(len([n for n in os.listdir(self.directory) if n.endswith(".private")]), 1)
+
+    def test_key_files_rotate_too(self):
+        with Load(self):
+            self.good("run")
+            self.wait_for_selector(self.row()[1])
+        self.good("run", "--keep", "0", "--grace", "0")
+        self.assertFalse(os.path.exists(self.uri))
+        self.assertTrue(os.path.exists(self.row()[2]))
+        self.sign_and_verify()
+
+    def test_printing_waits_for_the_operator(self):
+        run = self.good("run", "--publish", "print")
+        self.assertEqual(self.phase(), "published")
+        self.assertIn("waiting", run.stderr)
+        value = re.search(r"value: (.*)", run.stdout)[1]
+        name = re.search(r"name:  (.*)", run.stdout)[1]
+        script = "server %s %d\nupdate add %s. 60 TXT %s\nsend\n" % (self.server.address, self.server.port, name, txt(value))
+        subprocess.run([find_program("nsupdate"), "-k", self.tsig], input=script, text=True, check=True)
+        self.assertEqual(self.row()[1], "old")
+        self.good("run", "--publish", "print")
+        self.assertEqual(self.phase(), "keeping")
+
+
+class TwoServers(RotateCase):
+    """The second server is a Knot of its own that gets nothing by itself."""
+
+    where = "file"
+
+    def start_server(self, record):
+        zone = "@ NS ns1\n@ NS ns2\nns1 A 127.0.0.1\nns2 A 127.0.0.2\nold._domainkey TXT %s\n" % txt(record)
+        port = free_port(("127.0.0.1", "127.0.0.2"))
+        secret = re.search(r'secret "(.*)"', self.tsig_text)[1]
+        self.second = Knot(self.path("knot"), {DOMAIN: zone}, port=port,
+                           keys="key:\n  - id: up\n    algorithm: hmac-sha256\n    secret: %s" % secret,
+                           acl="acl:\n  - id: update\n    key: up\n    action: update")
+        self.addCleanup(self.second.stop)
+        server = Bind(self.path("named"), {DOMAIN: zone}, port=port, extra=self.tsig_text,
+                      zone_options={DOMAIN: "allow-update { key up; };"})
+        self.addCleanup(server.stop)
+        return server
+
+    def test_nothing_is_switched_before_all_servers_have_the_record(self):
+        run = self.good("run")
+        self.assertEqual(self.phase(), "published")
+        self.assertIn("ns2.example.com (127.0.0.2@%d)" % self.second.port, run.stderr)
+        self.assertEqual(self.row()[1], "old")
+        selector = re.search(r"new-selector (\S+)", self.state())[1]
+        value = self.look_up("%s._domainkey.%s" % (selector, DOMAIN)).decode()
+        script = "server 127.0.0.2 %d\nzone %s\nupdate add %s._domainkey.%s. 60 TXT %s\nsend\n" % (
+            self.second.port, DOMAIN, selector, DOMAIN, txt(value))
+        subprocess.run([find_program("nsupdate"), "-k", self.tsig], input=script, text=True, check=True)
+        self.good("run")
+        self.assertEqual(self.phase(), "keeping")
+        self.wait_for_selector(selector)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -16,6 +16,8 @@ endif()
 
 add_library(hsmdkim_flags INTERFACE)
 target_link_libraries(hsmdkim_flags INTERFACE hsmdkim_warnings)
+# The milter process must not map libp11, though its library (daemon) links to one that does (signer): with clang, too.
+target_link_options(hsmdkim_flags INTERFACE -Wl,--as-needed)
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
         target_compile_options(hsmdkim_flags INTERFACE -fPIE -fcf-protection -fstack-clash-protection
                 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)

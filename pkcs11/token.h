@@ -83,6 +83,10 @@ const struct pubkey *token_key_pubkey(const struct token_key *key);
 /** "RSA 2048 bits, sensitive, not extractable, ..." for the log; @return out */
 const char *token_key_describe(const struct token_key *key, char *out, size_t out_size);
 
+/** Make and check one signature that nobody wants. @return as token_key_sign() */
+NODISCARD enum err token_key_test(struct token_session *session, const struct token_key *key,
+				  bool *ret_reload, struct err_detail *detail);
+
 /**
  * Sign with C_SignInit and C_Sign, climb the recovery ladder (find again, new session, log in) as
  * far as the return codes ask for, each rung once, and check the signature with the public key.

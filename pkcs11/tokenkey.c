@@ -238,20 +238,19 @@ static enum err check_duplicates(struct token_session *s, const CK_OBJECT_HANDLE
 	return ERR_OK;
 }
 
-static enum err test_signature(struct token_session *s, struct token_key *key,
-			       struct err_detail *detail)
+enum err token_key_test(struct token_session *session, const struct token_key *key,
+			bool *ret_reload, struct err_detail *detail)
 {
 	static const char text[] = "hsmdkim: is this key what it says?";
 	unsigned char digest[32];
 	unsigned char signature[LIMIT_SIGNATURE_BYTES];
 	size_t len = 0;
-	bool reload = false;
 
 	if (EVP_Digest(text, sizeof(text), digest, NULL, EVP_sha256(), NULL) != 1)
 		return ERR_CRYPTO;
-	return token_key_sign(s, key, dkim_alg_for_key(key->info.type),
+	return token_key_sign(session, key, dkim_alg_for_key(key->info.type),
 			      slice_of(digest, sizeof(digest)), slice_of(text, sizeof(text)),
-			      signature, &len, &reload, detail);
+			      signature, &len, ret_reload, detail);
 }
 
 static enum err find_key(struct token_session *s, struct token_key *key, CK_OBJECT_HANDLE *hits,
@@ -275,6 +274,7 @@ static enum err open_key(struct token_session *s, struct token_key *key, struct 
 {
 	CK_OBJECT_HANDLE hits[HITS_MAX];
 	size_t count = 0;
+	bool reload = false;
 	enum err e = find_key(s, key, hits, &count, detail);
 
 	if (e != ERR_OK)
@@ -283,7 +283,7 @@ static enum err open_key(struct token_session *s, struct token_key *key, struct 
 	e = audit(s, key, detail);
 	if (e == ERR_OK)
 		e = check_duplicates(s, hits, count, key, detail);
-	return e == ERR_OK ? test_signature(s, key, detail) : e;
+	return e == ERR_OK ? token_key_test(s, key, &reload, detail) : e;
 }
 
 enum err token_key_open(struct token_session *session, const struct p11_uri *uri,

@@ -132,10 +132,8 @@ static enum err climb(struct job *job, struct rungs *rungs, CK_RV rv, bool *ret_
 		rungs->refound = true;
 		return find_again(job, ret_reload, detail);
 	case CKR_CLASS_REOPEN:
-		if (rungs->reopened) {
-			*ret_reload = true;
+		if (rungs->reopened)
 			return e;
-		}
 		rungs->reopened = true;
 		return token_session_reopen(job->session, detail);
 	case CKR_CLASS_LOGIN:

@@ -6,17 +6,19 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct worker {
 	struct lane *lane;
 	struct lane_job *job; /* runs now; NULL: idle */
 	bool expired;	      /* its job was answered by lane_tick() */
-	bool retired;	      /* its thread has ended */
+	bool parked;
 };
 
 struct lane {
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;
+	pthread_cond_t unpark; /* on CLOCK_MONOTONIC */
 	const struct lane_ops *ops;
 	void *ctx;
 	struct lane_job *head;
@@ -26,7 +28,6 @@ struct lane {
 	unsigned idle;
 	unsigned threads; /* that still use this memory */
 	unsigned worker_count;
-	unsigned retired;
 	bool closing;
 	char name[16];
 	struct worker workers[];
@@ -37,6 +38,7 @@ static void lane_destroy(struct lane *lane)
 	if (lane->ops->ctx_free != NULL)
 		lane->ops->ctx_free(lane->ctx);
 	(void)pthread_cond_destroy(&lane->work);
+	(void)pthread_cond_destroy(&lane->unpark);
 	(void)pthread_mutex_destroy(&lane->lock);
 	free(lane);
 }
@@ -61,27 +63,28 @@ static struct lane_job *take(struct lane *lane)
 	return job;
 }
 
-/* The job goes back to where it was taken from, for another worker; the lock is held.
- * @return false: this is the last worker */
-static bool retire(struct worker *w, struct lane_job *job)
+/* The job to the front of the queue, the worker to rest; the lock is held. */
+static void park(struct worker *w, struct lane_job *job)
 {
 	struct lane *lane = w->lane;
+	int64_t until_ms = clock_mono_ms() + LANE_PARK_MS;
+	const struct timespec until = { .tv_sec = (time_t)(until_ms / 1000),
+					.tv_nsec = (long)(until_ms % 1000) * 1000000L };
+	int rc = 0;
 
-	if (lane->worker_count - lane->retired <= 1 || lane->closing)
-		return false;
-	w->retired = true;
-	lane->retired++;
 	job->next = lane->head;
-	lane->head = job;
-	if (job->next == NULL)
+	if (lane->head == NULL)
 		lane->tail = &job->next;
+	lane->head = job;
 	lane->waiting++;
 	(void)pthread_cond_signal(&lane->work);
-	return true;
+	w->parked = true;
+	while (!lane->closing && rc == 0)
+		rc = pthread_cond_timedwait(&lane->unpark, &lane->lock, &until);
+	w->parked = false;
 }
 
-/* Take, run, free; the lock is held at both ends. @return false: the lane closes, or the worker
- * retires */
+/* Take, run, free; the lock is held at both ends. @return false: the lane closes */
 static bool work(struct worker *w, void *state)
 {
 	struct lane *lane = w->lane;
@@ -99,15 +102,16 @@ static bool work(struct worker *w, void *state)
 		job->expire(job);
 	(void)pthread_mutex_lock(&lane->lock);
 	w->job = NULL; /* from here on lane_tick() does not see it */
-	if (result == LANE_RETIRE && retire(w, job))
-		return false;
+	if (result == LANE_PARK && !w->expired) {
+		park(w, job);
+		return true;
+	}
 	(void)pthread_mutex_unlock(&lane->lock);
-	if (result == LANE_RETIRE ||
-	    (result == LANE_MOVE && lane_submit(job->next_lane, job) != ERR_OK)) {
+	if (result == LANE_MOVE && lane_submit(job->next_lane, job) != ERR_OK) {
 		job->expire(job);
 		result = LANE_DONE;
 	}
-	if (result == LANE_DONE)
+	if (result != LANE_MOVE)
 		job->free(job);
 	(void)pthread_mutex_lock(&lane->lock);
 	return true;
@@ -152,11 +156,16 @@ enum err lane_new(const char *name, unsigned workers, size_t max, const struct l
 		  void *ctx, struct lane **ret_lane)
 {
 	struct lane *lane = calloc(1, sizeof(*lane) + workers * sizeof(struct worker));
+	pthread_condattr_t attr;
 
 	if (lane == NULL)
 		return ERR_NOMEM;
 	(void)pthread_mutex_init(&lane->lock, NULL);
 	(void)pthread_cond_init(&lane->work, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&lane->unpark, &attr);
+	(void)pthread_condattr_destroy(&attr);
 	(void)snprintf(lane->name, sizeof(lane->name), "%.15s", name);
 	lane->ops = ops;
 	lane->ctx = ctx;
@@ -169,6 +178,7 @@ enum err lane_new(const char *name, unsigned workers, size_t max, const struct l
 	(void)pthread_mutex_unlock(&lane->lock);
 	if (lane->worker_count == 0) {
 		(void)pthread_cond_destroy(&lane->work);
+		(void)pthread_cond_destroy(&lane->unpark);
 		(void)pthread_mutex_destroy(&lane->lock);
 		free(lane);
 		return ERR_NOMEM;
@@ -188,6 +198,7 @@ void lane_close(struct lane **lane)
 	(void)pthread_mutex_lock(&l->lock);
 	l->closing = true;
 	(void)pthread_cond_broadcast(&l->work);
+	(void)pthread_cond_broadcast(&l->unpark);
 	(void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -224,7 +235,7 @@ size_t lane_load(struct lane *lane)
 	size_t n;
 
 	(void)pthread_mutex_lock(&lane->lock);
-	n = lane->waiting + lane->worker_count - lane->retired - lane->idle;
+	n = lane->waiting + lane->worker_count - lane->idle;
 	(void)pthread_mutex_unlock(&lane->lock);
 	return n;
 }
@@ -251,39 +262,41 @@ static struct lane_job *take_expired(struct lane *lane, int64_t now_ms)
 	return expired;
 }
 
-/* Answer for workers that hang. @return how long all of them do; the lock is held */
-static int64_t expire_running(struct lane *lane, int64_t now_ms)
+/* Answer for workers that hang; the lock is held. */
+static struct lane_stuck expire_running(struct lane *lane, int64_t now_ms)
 {
-	int64_t all_stuck_ms = INT64_MAX;
+	struct lane_stuck stuck = { .all_ms = INT64_MAX };
 
 	for (unsigned i = 0; i < lane->worker_count; i++) {
 		struct worker *w = &lane->workers[i];
-		int64_t over_ms;
+		int64_t over_ms = w->job != NULL ? now_ms - w->job->deadline_ms : 0;
 
-		if (w->retired)
+		if (w->parked)
 			continue;
-		over_ms = w->job != NULL ? now_ms - w->job->deadline_ms : 0;
-
 		if (over_ms < 0)
 			over_ms = 0;
 		if (over_ms > 0 && !w->expired) {
 			w->expired = true;
 			w->job->expire(w->job);
 		}
-		if (over_ms < all_stuck_ms)
-			all_stuck_ms = over_ms;
+		if (over_ms < stuck.all_ms)
+			stuck.all_ms = over_ms;
+		if (over_ms > stuck.longest_ms)
+			stuck.longest_ms = over_ms;
 	}
-	return all_stuck_ms;
+	if (stuck.all_ms == INT64_MAX)
+		stuck.all_ms = 0;
+	return stuck;
 }
 
-int64_t lane_tick(struct lane *lane, int64_t now_ms)
+struct lane_stuck lane_tick(struct lane *lane, int64_t now_ms)
 {
 	struct lane_job *expired;
-	int64_t stuck_ms;
+	struct lane_stuck stuck;
 
 	(void)pthread_mutex_lock(&lane->lock);
 	expired = take_expired(lane, now_ms);
-	stuck_ms = expire_running(lane, now_ms);
+	stuck = expire_running(lane, now_ms);
 	(void)pthread_mutex_unlock(&lane->lock);
 	while (expired != NULL) {
 		struct lane_job *next = expired->next;
@@ -292,5 +305,5 @@ int64_t lane_tick(struct lane *lane, int64_t now_ms)
 		expired->free(expired);
 		expired = next;
 	}
-	return stuck_ms;
+	return stuck;
 }

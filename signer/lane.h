@@ -13,11 +13,13 @@
 struct lane;
 
 enum lane_result {
-	LANE_DONE,   /**< the job is over, the lane frees it */
-	LANE_MOVE,   /**< the job goes on in job->next_lane; when that is full it expires */
-	LANE_RETIRE, /**< this worker can't work, the others can: it ends, one of them takes the
-			job. The last worker never ends so: its job expires */
+	LANE_DONE, /**< the job is over, the lane frees it */
+	LANE_MOVE, /**< the job goes on in job->next_lane; when that is full it expires */
+	LANE_PARK, /**< this worker can't work now: the job goes back to the front of the queue, the
+		      worker pauses for LANE_PARK_MS */
 };
+
+#define LANE_PARK_MS 30000
 
 /** The head of every job. The lane owns it from lane_submit() on. */
 struct lane_job {
@@ -61,10 +63,13 @@ unsigned lane_idle(struct lane *lane);
 /** Jobs that wait or run. */
 size_t lane_load(struct lane *lane);
 
-/**
- * Expire what is over its deadline.
- * @return for how many ms every worker has been over the deadline of its job: 0 when one is not
- */
-int64_t lane_tick(struct lane *lane, int64_t now_ms);
+/** For how many ms workers have been over the deadline of their job. */
+struct lane_stuck {
+	int64_t all_ms;	    /**< every worker, parked ones aside; 0 when one is not */
+	int64_t longest_ms; /**< the worst one */
+};
+
+/** Expire what is over its deadline, then say how the workers are. */
+struct lane_stuck lane_tick(struct lane *lane, int64_t now_ms);
 
 #endif

@@ -6,6 +6,7 @@
 #include "config/handover.h"
 #include "config/logsetup.h"
 #include "signer/request.h"
+#include "signer/watch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -18,10 +19,8 @@
 #define FILE_WORKERS_MAX 16
 /* While requests are under way deadlines are looked at this often. */
 #define TICK_MS 20
-/* All sessions of a token hang this long beyond their deadlines: a new process. Longer for a token
- * that never worked here, for then a restart may not help and costs the others a pause. */
-#define STUCK_MS 500
-#define STUCK_NEVER_WORKED_MS 30000
+/* A start waits so long for tokens that do not answer. */
+#define READY_WAIT_MS 10000
 #define NOTES_MAX 256
 /* Requests that are read before the supervisor has its turn. */
 #define REQUESTS_A_TURN 64
@@ -47,7 +46,8 @@ struct process {
 	atomic_size_t under_way;
 	atomic_bool restart;
 	char *notes[NOTES_MAX + 1]; /* from earlier processes */
-	bool ready;
+	atomic_bool ready;
+	int64_t ready_by_ms; /* READY is said then, whatever the tokens do */
 	char packet[WIRE_PACKET_BYTES + 1];
 };
 
@@ -90,7 +90,8 @@ static void on_done(void *ctx)
 {
 	struct process *p = ctx;
 
-	atomic_fetch_sub(&p->under_way, 1);
+	if (atomic_fetch_sub(&p->under_way, 1) == 1 && !atomic_load(&p->ready))
+		wake(p);
 }
 
 /* ---- generations ---- */
@@ -140,9 +141,7 @@ static void commit(struct process *p, uint32_t generation)
 	p->loaded = NULL;
 	log_line(LOG_LEVEL_INFO, "signer: %zu keys in the KeyTable, %zu tokens",
 		 keyring_key_count(p->current), keyring_token_count(p->current));
-	if (!p->ready)
-		say(HANDOVER_READY, 0, NULL);
-	p->ready = true;
+	p->ready_by_ms = clock_mono_ms() + READY_WAIT_MS;
 }
 
 static void keep_note(struct process *p, struct handover_msg *msg)
@@ -256,33 +255,39 @@ static void take_requests(struct process *p)
 
 /* ---- time ---- */
 
-static void look_after_tokens(const struct keyring *ring, int64_t now_ms)
+/* In service once the tokens were tried: so the log of the start says what is wrong with them. */
+static void say_ready_when_due(struct process *p, int64_t now_ms)
 {
-	for (size_t i = 0; ring != NULL && i < keyring_token_count(ring); i++) {
-		struct tokenlane *t = keyring_token(ring, i);
-		int64_t stuck_ms = lane_tick(tokenlane_lane(t), now_ms);
-
-		if (stuck_ms > (tokenlane_has_worked(t) ? STUCK_MS : STUCK_NEVER_WORKED_MS)) {
-			log_line(LOG_LEVEL_ERROR,
-				 "token %s: every session hangs; the signer process starts anew",
-				 token_name(tokenlane_token(t)));
-			leave(SIGNER_EXIT_RESTART);
-		}
-	}
+	if (atomic_load(&p->ready) || p->current == NULL)
+		return;
+	if (!watch_all_tried(p->current) && now_ms < p->ready_by_ms)
+		return;
+	atomic_store(&p->ready, true);
+	say(HANDOVER_READY, 0, NULL);
 }
 
 static void tick(struct process *p)
 {
 	int64_t now_ms = clock_mono_ms();
 
-	if (atomic_load(&p->restart))
-		leave(SIGNER_EXIT_RESTART);
 	(void)lane_tick(p->env.files, now_ms);
-	look_after_tokens(p->current, now_ms);
+	watch_tokens(&p->env, p->current, true, &p->under_way);
 	for (size_t i = 0; i < p->old_count; i++)
-		look_after_tokens(p->old[i].ring, now_ms);
+		watch_tokens(&p->env, p->old[i].ring, false, &p->under_way);
 	while (p->old_count > 0 && now_ms >= p->old[p->old_count - 1].until_ms)
 		drop_oldest(p);
+	say_ready_when_due(p, now_ms);
+	if (atomic_load(&p->restart))
+		leave(SIGNER_EXIT_RESTART);
+}
+
+static int wait_ms(struct process *p)
+{
+	if (atomic_load(&p->under_way) > 0)
+		return TICK_MS;
+	if (p->current != NULL && keyring_token_count(p->current) > 0)
+		return WATCH_MS;
+	return p->old_count > 0 ? OLD_RING_KEEP_MS : -1;
 }
 
 static void turn(struct process *p)
@@ -292,10 +297,9 @@ static void turn(struct process *p)
 		{ .fd = p->wake_fd, .events = POLLIN },
 		{ .fd = p->peer != NULL ? peer_fd(p->peer) : -1, .events = POLLIN },
 	};
-	int idle_ms = p->old_count > 0 ? OLD_RING_KEEP_MS : -1;
 	uint64_t wakes;
 
-	if (poll(fds, 3, atomic_load(&p->under_way) > 0 ? TICK_MS : idle_ms) < 0 && errno != EINTR)
+	if (poll(fds, 3, wait_ms(p)) < 0 && errno != EINTR)
 		leave(SIGNER_EXIT_FAILED);
 	if (fds[0].revents != 0)
 		take_order(p);

@@ -19,9 +19,10 @@ struct request {
 	struct wire_msg msg; /* slices into store */
 	char *store;
 	atomic_bool answered;
-	uint64_t tried; /* tokens, one bit each */
-	size_t token;	/* the one it is at */
-	enum err error; /* of the last token that was tried */
+	uint64_t tried;	  /* tokens, one bit each */
+	size_t token;	  /* the one it is at */
+	enum err error;	  /* of the last token that was tried */
+	enum err resting; /* of a token that could not be tried; ERR_OK: none */
 	struct err_detail detail;
 };
 
@@ -124,8 +125,27 @@ static enum lane_result run_file(struct lane_job *job, void *worker)
 
 /* ---- tokens ---- */
 
-/*
- * The token with most free sessions that was not tried and is not known to lack the key.
+/* Better tokens have a higher rank; 0: not this one. */
+static unsigned rank_of(struct request *r, size_t i)
+{
+	struct tokenlane *token = keyring_token(r->ring, i);
+	int state = atomic_load(&r->key->replicas[i].state);
+	enum err resting;
+
+	if ((r->tried & UINT64_C(1) << i) != 0 || state == REPLICA_ABSENT)
+		return 0;
+	resting = health_check(tokenlane_health(token), &r->detail);
+	if (resting != ERR_OK) {
+		r->resting = resting; /* the key may be there: so not "missing" but "later" */
+		return 0;
+	}
+	/* A token that has the key beats one that may have it. */
+	return 1 + lane_idle(tokenlane_lane(token)) + (state == REPLICA_HERE ? 1024 : 0);
+}
+
+/**
+ * The token with most free sessions that was not tried, is in service and is not known to lack the
+ * key.
  * @return false: none is left, or it is over already
  */
 static bool choose_token(struct request *r)
@@ -134,18 +154,12 @@ static bool choose_token(struct request *r)
 	unsigned best = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		struct lane *lane = tokenlane_lane(keyring_token(r->ring, i));
-		int state = atomic_load(&r->key->replicas[i].state);
-		unsigned rank;
+		unsigned rank = rank_of(r, i);
 
-		if ((r->tried & UINT64_C(1) << i) != 0 || state == REPLICA_ABSENT)
-			continue;
-		/* A token that has the key beats one that may have it. */
-		rank = 1 + lane_idle(lane) + (state == REPLICA_HERE ? 1024 : 0);
 		if (rank > best) {
 			best = rank;
 			r->token = i;
-			r->job.next_lane = lane;
+			r->job.next_lane = tokenlane_lane(keyring_token(r->ring, i));
 		}
 	}
 	if (best == 0)
@@ -179,7 +193,7 @@ static enum err sign_on_token(struct request *r, struct token_worker *w, bool *r
 				   slice_of(digest, sizeof(digest)), r->msg.bytes, signature, &len,
 				   ret_reload, &r->detail);
 	if (e == ERR_OK) {
-		tokenlane_worked(w->lane);
+		health_worked(tokenlane_health(w->lane), r->key, r->key->replicas[r->token].key);
 		answer_signed(r, signature, len);
 	}
 	return e;
@@ -202,32 +216,43 @@ static enum err try_token(struct request *r, struct token_worker *w, bool *ret_r
 	return ERR_OK;
 }
 
-static void tell_refused_pin(const struct request *r, struct tokenlane *lane)
+void request_note_refused_pin(const struct request_env *env, struct tokenlane *token)
 {
-	char *note = tokenlane_note(lane);
+	char *note = tokenlane_note(token);
 
-	if (note == NULL)
-		return;
-	log_line(LOG_LEVEL_ERROR, "%s", r->detail.text);
-	r->env->note(r->env->ctx, note);
+	if (note != NULL)
+		env->note(env->ctx, note);
 	free(note);
+}
+
+/* What the failure means for the token, whatever becomes of the request. */
+static void judge_token(struct request *r, struct token_worker *w, bool reached)
+{
+	health_failed(tokenlane_health(w->lane), r->error, reached, &r->detail);
+	if (r->error == ERR_TOKEN_PIN)
+		request_note_refused_pin(r->env, w->lane);
+	if (err_class(r->error) == ERR_CLASS_TEMP)
+		token_session_close(&w->session); /* what it is good for shows the next one */
 }
 
 /* A token that has failed, or does not have the key: the next one, or the answer. */
 static enum lane_result after_failure(struct request *r, struct token_worker *w, bool reload)
 {
-	if (r->error == ERR_TOKEN_PIN)
-		tell_refused_pin(r, w->lane);
+	struct err_detail detail = r->detail;
+
 	if (err_class(r->error) != ERR_CLASS_PERM || r->error == ERR_KEY_MISSING) {
 		if (choose_token(r))
 			return LANE_MOVE;
 	}
-	if (reload && tokenlane_has_worked(w->lane)) {
+	if (reload && health_has_worked(tokenlane_health(w->lane))) {
 		/* Unanswered: the milter asks the new process again. */
-		r->env->restart(r->env->ctx, r->detail.text);
+		r->env->restart(r->env->ctx, detail.text);
 		return LANE_DONE;
 	}
-	answer_error(r, r->error, &r->detail);
+	if (r->error == ERR_KEY_MISSING && r->resting != ERR_OK)
+		answer_error(r, r->resting, &r->detail);
+	else
+		answer_error(r, r->error, &detail);
 	return LANE_DONE;
 }
 
@@ -246,7 +271,7 @@ static enum lane_result run_token(struct lane_job *job, void *worker)
 	struct request *r = (struct request *)job;
 	struct token_worker *w = worker;
 	bool reload = false;
-	enum err e;
+	bool reached;
 
 	if (w == NULL) {
 		answer_error(r, ERR_NOMEM, NULL);
@@ -254,14 +279,13 @@ static enum lane_result run_token(struct lane_job *job, void *worker)
 	}
 	if (atomic_load(&r->answered))
 		return LANE_DONE;
-	e = try_token(r, w, &reload);
-	if (e == ERR_OK)
+	r->error = try_token(r, w, &reload);
+	if (r->error == ERR_OK)
 		return LANE_DONE;
-	if (e == ERR_TOKEN_BUSY && w->session == NULL && others_have_sessions(w))
-		return LANE_RETIRE;
-	r->error = e;
-	if (err_class(e) == ERR_CLASS_TEMP)
-		token_session_close(&w->session); /* what it is good for shows the next one */
+	reached = w->session != NULL;
+	if (r->error == ERR_TOKEN_BUSY && !reached && others_have_sessions(w))
+		return LANE_PARK;
+	judge_token(r, w, reached);
 	return after_failure(r, w, reload);
 }
 
@@ -342,12 +366,14 @@ static void set_off(struct request *r)
 		r->job.run = run_token;
 		lane = choose_token(r) ? r->job.next_lane : NULL;
 	}
-	e = lane != NULL ? lane_submit(lane, &r->job) : ERR_TOKEN_ABSENT;
-	if (e == ERR_OK)
+	e = lane != NULL ? lane_submit(lane, &r->job) : r->resting;
+	if (lane != NULL && e == ERR_OK)
 		return;
-	if (lane == NULL)
+	if (e == ERR_OK) {
+		e = ERR_TOKEN_ABSENT;
 		err_detail_set(&r->detail, "no token is configured that could have this key "
 					   "(PKCS11Module or TokenTable)");
+	}
 	answer_error(r, e, &r->detail);
 	request_free(&r->job);
 }

@@ -22,6 +22,9 @@ struct request_env {
 	void *ctx;
 };
 
+/** Tell the supervisor that this token's PIN was refused, so that a later process knows. */
+void request_note_refused_pin(const struct request_env *env, struct tokenlane *token);
+
 /**
  * Take a decoded OPEN or SIGN, copy what it needs, and send it on its way; or answer it now.
  * @param ring, peer references are taken

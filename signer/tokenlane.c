@@ -24,7 +24,7 @@ struct tokenlane {
 	char *module_path;
 	char *uri_text;
 	unsigned sessions;
-	atomic_bool worked;
+	struct health *health;
 	atomic_bool noted;
 	atomic_bool shrunk;
 };
@@ -110,6 +110,7 @@ static void destroy(void *ctx)
 {
 	struct tokenlane *t = ctx;
 
+	health_free(&t->health);
 	token_free(&t->token);
 	p11_uri_free(&t->uri);
 	pin_free(&t->pin);
@@ -151,7 +152,8 @@ static enum err fill(struct tokenlane *t, const struct tokentable_row *row, stru
 	t->module_path = slice_dup(slice_str(row->module_path));
 	t->uri_text = slice_dup(slice_str(row->uri));
 	t->sessions = row->sessions;
-	if (t->name == NULL || t->module_path == NULL || t->uri_text == NULL)
+	t->health = health_new(row->name);
+	if (t->health == NULL || t->name == NULL || t->module_path == NULL || t->uri_text == NULL)
 		return ERR_NOMEM;
 	if (row->uri != NULL)
 		e = p11_uri_parse(slice_str(row->uri), P11_URI_TOKEN, &t->uri, detail);
@@ -240,21 +242,16 @@ struct token *tokenlane_token(struct tokenlane *lane)
 	return lane->token;
 }
 
-void tokenlane_worked(struct tokenlane *lane)
+struct health *tokenlane_health(struct tokenlane *lane)
 {
-	atomic_store(&lane->worked, true);
-}
-
-bool tokenlane_has_worked(struct tokenlane *lane)
-{
-	return atomic_load(&lane->worked);
+	return lane->health;
 }
 
 void tokenlane_shrunk(struct tokenlane *lane, unsigned sessions)
 {
 	if (!atomic_exchange(&lane->shrunk, true))
 		log_line(LOG_LEVEL_WARNING,
-			 "token %s: it grants %u sessions, %u are configured; going on with fewer "
-			 "until a reload",
+			 "token %s: it grants %u sessions, %u are configured; more are asked for "
+			 "now and then",
 			 lane->name, sessions, lane->sessions);
 }

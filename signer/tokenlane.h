@@ -5,6 +5,7 @@
 #include "config/files.h"
 #include "keytable/tokentable.h"
 #include "pkcs11/token.h"
+#include "signer/health.h"
 #include "signer/lane.h"
 
 struct tokenlane;
@@ -37,9 +38,7 @@ void tokenlane_unref(struct tokenlane **lane);
 struct lane *tokenlane_lane(struct tokenlane *lane);
 struct token *tokenlane_token(struct tokenlane *lane);
 
-/** A signature was made since the process started: it can be brought back by a restart. */
-void tokenlane_worked(struct tokenlane *lane);
-bool tokenlane_has_worked(struct tokenlane *lane);
+struct health *tokenlane_health(struct tokenlane *lane);
 
 /** The token grants fewer sessions than it was asked for: said in the log once. */
 void tokenlane_shrunk(struct tokenlane *lane, unsigned sessions);

@@ -263,7 +263,7 @@ static void a_vendor_code_is_answered_like_a_device_error(void **state)
 	assert_int_equal(sign(&f, &reload, NULL), ERR_OK);
 	plan_failure(CALL_SIGN, UINT32_MAX, 0x80000383ul);
 	assert_int_equal(sign(&f, &reload, NULL), ERR_TOKEN_FAILED);
-	assert_true(reload);
+	assert_false(reload); /* it may be the key's fault: a probe with another one decides */
 	end(&f);
 }
 

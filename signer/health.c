@@ -1,0 +1,208 @@
+/* What a token was seen to do: see health.h. */
+#include "signer/health.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+/* So many probes in a row without success: perhaps the module cannot find back by itself. */
+#define PROBES_BEFORE_RESTART 2u
+
+struct health {
+	pthread_mutex_t lock; /* guards all below but name */
+	char *name;
+	struct breaker breaker;
+	enum err error; /* why it is out of service */
+	struct err_detail detail;
+	struct signkey *key; /* holds replica; NULL: none has signed */
+	const struct token_key *replica;
+	bool worked;
+};
+
+struct health *health_new(const char *name)
+{
+	struct health *h = calloc(1, sizeof(*h));
+
+	if (h == NULL)
+		return NULL;
+	(void)pthread_mutex_init(&h->lock, NULL);
+	h->name = slice_dup(slice_str(name));
+	if (h->name == NULL)
+		health_free(&h);
+	return h;
+}
+
+void health_free(struct health **health)
+{
+	struct health *h = *health;
+
+	if (h == NULL)
+		return;
+	signkey_unref(&h->key);
+	(void)pthread_mutex_destroy(&h->lock);
+	free(h->name);
+	free(h);
+	*health = NULL;
+}
+
+void health_worked(struct health *h, struct signkey *key, const struct token_key *replica)
+{
+	int64_t now_ms = clock_mono_ms();
+	int64_t down_ms;
+	bool back;
+
+	(void)pthread_mutex_lock(&h->lock);
+	down_ms = now_ms - h->breaker.down_since_ms;
+	back = breaker_worked(&h->breaker, now_ms);
+	if (key != NULL) {
+		h->worked = true;
+		if (h->key == NULL) {
+			h->key = signkey_ref(key);
+			h->replica = replica;
+		}
+	}
+	(void)pthread_mutex_unlock(&h->lock);
+	if (back)
+		log_line(LOG_LEVEL_WARNING, "token %s: back in service after %lld ms", h->name,
+			 (long long)down_ms);
+}
+
+/* @return false: says nothing about the token */
+static bool evidence_of(enum err error, bool reached, enum breaker_evidence *ret_evidence)
+{
+	switch ((int)error) {
+	case ERR_TOKEN_PIN:
+		*ret_evidence = BREAKER_PIN_REFUSED;
+		return true;
+	case ERR_TOKEN_ABSENT:
+	case ERR_MODULE:
+		*ret_evidence = BREAKER_WHOLE_TOKEN;
+		return true;
+	case ERR_TOKEN_BUSY:
+	case ERR_TOKEN_FAILED:
+	case ERR_TOKEN_LIED:
+	case ERR_TOKEN_TIMEOUT:
+		*ret_evidence = reached ? BREAKER_ONE_REQUEST : BREAKER_WHOLE_TOKEN;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void log_down(const struct health *h, const struct err_detail *detail, bool ended)
+{
+	log_line(LOG_LEVEL_ERROR, "token %s: out of service: %s%s", h->name, detail->text,
+		 ended ? "" : "; it is tried again by itself");
+}
+
+/* The lock is held. */
+static void remember(struct health *h, enum err error, const struct err_detail *detail)
+{
+	h->error = error;
+	h->detail = *detail;
+}
+
+void health_failed(struct health *h, enum err error, bool reached, const struct err_detail *detail)
+{
+	enum breaker_evidence evidence;
+	bool down;
+
+	if (!evidence_of(error, reached, &evidence))
+		return;
+	(void)pthread_mutex_lock(&h->lock);
+	down = breaker_failed(&h->breaker, evidence, clock_mono_ms());
+	if (down)
+		remember(h, error, detail);
+	(void)pthread_mutex_unlock(&h->lock);
+	if (down)
+		log_down(h, detail, evidence == BREAKER_PIN_REFUSED);
+}
+
+bool health_probe_failed(struct health *h, enum err error, const struct err_detail *detail)
+{
+	enum breaker_evidence evidence = BREAKER_WHOLE_TOKEN;
+	bool down;
+	bool restart;
+
+	(void)evidence_of(error, false, &evidence);
+	(void)pthread_mutex_lock(&h->lock);
+	down = breaker_probe_failed(&h->breaker, evidence, clock_mono_ms());
+	remember(h, error, detail);
+	restart = h->worked && evidence != BREAKER_PIN_REFUSED &&
+		  h->breaker.failed_probes >= PROBES_BEFORE_RESTART;
+	(void)pthread_mutex_unlock(&h->lock);
+	if (down)
+		log_down(h, detail, evidence == BREAKER_PIN_REFUSED);
+	return restart;
+}
+
+bool health_take_probe(struct health *h)
+{
+	bool due;
+
+	(void)pthread_mutex_lock(&h->lock);
+	due = breaker_take_probe(&h->breaker, clock_mono_ms());
+	(void)pthread_mutex_unlock(&h->lock);
+	return due;
+}
+
+void health_probe_lost(struct health *h)
+{
+	(void)pthread_mutex_lock(&h->lock);
+	breaker_probe_lost(&h->breaker);
+	(void)pthread_mutex_unlock(&h->lock);
+}
+
+bool health_tried(struct health *h)
+{
+	bool tried;
+
+	(void)pthread_mutex_lock(&h->lock);
+	tried = h->breaker.used;
+	(void)pthread_mutex_unlock(&h->lock);
+	return tried;
+}
+
+struct signkey *health_probe_key(struct health *h, const struct token_key **ret_replica)
+{
+	struct signkey *key;
+
+	(void)pthread_mutex_lock(&h->lock);
+	key = h->key != NULL ? signkey_ref(h->key) : NULL;
+	*ret_replica = h->replica;
+	(void)pthread_mutex_unlock(&h->lock);
+	return key;
+}
+
+void health_forget_key(struct health *h)
+{
+	(void)pthread_mutex_lock(&h->lock);
+	signkey_unref(&h->key);
+	h->replica = NULL;
+	(void)pthread_mutex_unlock(&h->lock);
+}
+
+enum err health_check(struct health *h, struct err_detail *detail)
+{
+	enum err e = ERR_OK;
+
+	(void)pthread_mutex_lock(&h->lock);
+	if (!breaker_allows(&h->breaker)) {
+		e = h->error;
+		*detail = h->detail;
+	}
+	(void)pthread_mutex_unlock(&h->lock);
+	return e;
+}
+
+bool health_has_worked(struct health *h)
+{
+	bool worked;
+
+	(void)pthread_mutex_lock(&h->lock);
+	worked = h->worked;
+	(void)pthread_mutex_unlock(&h->lock);
+	return worked;
+}

@@ -1,0 +1,43 @@
+/*
+ * What a token was seen to do lately: its breaker, the last error, and a key that signed, which a
+ * probe can use: only a signature proves that a token is alive. Thread-safe.
+ */
+#ifndef SIGNER_HEALTH_H
+#define SIGNER_HEALTH_H
+
+#include "signer/breaker.h"
+#include "signer/signkey.h"
+
+struct health;
+
+/** @param name the token's, for the log; copied @return NULL when memory is short */
+NODISCARD struct health *health_new(const char *name);
+void health_free(struct health **health);
+
+/** A signature was made with this key's replica; NULL: a session was opened, no more. */
+void health_worked(struct health *h, struct signkey *key, const struct token_key *replica);
+
+/** A request failed. @param reached false: not even a session could be opened */
+void health_failed(struct health *h, enum err error, bool reached, const struct err_detail *detail);
+/** A probe failed. @return true: only a new process can bring back what worked before */
+bool health_probe_failed(struct health *h, enum err error, const struct err_detail *detail);
+
+/** Is a probe due? The caller makes it. */
+bool health_take_probe(struct health *h);
+/** The probe could not be started. */
+void health_probe_lost(struct health *h);
+/** The key for a probe. @return NULL: none has signed yet; else signkey_unref() it */
+struct signkey *health_probe_key(struct health *h, const struct token_key **ret_replica);
+/** The probe's key is not on the token any more: the next signature brings another. */
+void health_forget_key(struct health *h);
+
+/** @return ERR_OK: the token takes requests; else why not, with a detail */
+enum err health_check(struct health *h, struct err_detail *detail);
+
+/** The token gave an answer, good or bad, or did not in time. */
+bool health_tried(struct health *h);
+
+/** A signature was made since the process started: what worked may be brought back by a restart. */
+bool health_has_worked(struct health *h);
+
+#endif

@@ -1,0 +1,7 @@
+/* hsmdkim-testmsg(8) */
+#include "tools/testmsg.h"
+
+int main(int argc, char **argv)
+{
+	return testmsg_main(argc, argv);
+}

@@ -64,21 +64,24 @@ static int hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* The byte that "=XX" stands for, -1: it is none. */
+static int qp_byte(struct slice text)
+{
+	if (text.len < 3 || text.ptr[0] != '=' || hex_value(text.ptr[1]) < 0 ||
+	    hex_value(text.ptr[2]) < 0)
+		return -1;
+	return hex_value(text.ptr[1]) * 16 + hex_value(text.ptr[2]);
+}
+
 static void undo_quoted_printable(struct slice in, struct buf *out)
 {
-	for (size_t i = 0; i < in.len; i++) {
-		if (in.ptr[i] != '=') {
-			buf_add_ch(out, in.ptr[i]);
-		} else if (i + 2 < in.len && in.ptr[i + 1] == '\r' && in.ptr[i + 2] == '\n') {
-			i += 2;
-		} else if (i + 2 < in.len && hex_value(in.ptr[i + 1]) >= 0 &&
-			   hex_value(in.ptr[i + 2]) >= 0) {
-			buf_add_ch(out, (char)(hex_value(in.ptr[i + 1]) * 16 +
-					       hex_value(in.ptr[i + 2])));
-			i += 2;
-		} else {
-			buf_add_ch(out, in.ptr[i]);
-		}
+	while (in.len != 0) {
+		int byte = qp_byte(in);
+		bool soft_end = slice_starts(in, SLICE_LIT("=\r\n"));
+
+		if (!soft_end)
+			buf_add_ch(out, byte >= 0 ? (char)byte : in.ptr[0]);
+		in = slice_sub(in, soft_end || byte >= 0 ? 3 : 1, in.len);
 	}
 }
 

@@ -89,7 +89,7 @@ enum err testmsg_read(FILE *in, struct testmsg *ret_message, struct err_detail *
 	struct testmsg *m = ret_message;
 	enum err e;
 
-	*m = (struct testmsg){ .arena = arena_new(LIMIT_MESSAGE_ARENA_BYTES * 8) };
+	*m = (struct testmsg){ .arena = arena_new((size_t)LIMIT_MESSAGE_ARENA_BYTES * 8) };
 	buf_init(&m->raw, TESTMSG_BYTES_MAX);
 	buf_init(&m->crlf, TESTMSG_BYTES_MAX * 2);
 	if (m->arena == NULL)

@@ -177,7 +177,7 @@ static enum err verify_with(const struct testmsg_options *o, const struct toolco
 	const struct idn_name *names = NULL;
 	size_t count = dkim_verify_lookups(v, &names);
 	struct key_text *texts = calloc(count + 1, sizeof(*texts));
-	struct dkim_key_answer answers[LIMIT_VERIFY_SIGNATURES];
+	struct dkim_key_answer answers[LIMIT_VERIFY_SIGNATURES] = { { .count = 0 } };
 	enum err e = texts != NULL ? ERR_OK : ERR_NOMEM;
 
 	if (e == ERR_OK) {

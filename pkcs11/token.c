@@ -434,7 +434,7 @@ enum err token_find(struct token_session *session, const struct p11_uri *uri, in
 	enum err e = ERR_OK;
 
 	(void)pthread_mutex_lock(&t->lock);
-	if (t->index != NULL && t->index_ms < newer_than_ms)
+	if (t->index != NULL && t->index_ms <= newer_than_ms)
 		keyindex_free(&t->index);
 	if (t->index == NULL) {
 		t->index_ms = clock_mono_ms();

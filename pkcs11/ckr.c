@@ -28,9 +28,9 @@ static const struct ckr_info rows[] = {
 	ROW(CKR_OPERATION_ACTIVE, REOPEN, ERR_TOKEN_FAILED, "one session (sessions=1) helps some drivers"),
 	ROW(CKR_OPERATION_NOT_INITIALIZED, REOPEN, ERR_TOKEN_FAILED, TRY_LATER),
 	/* busy network HSMs say these, too: one retry, then the token rests */
-	ROW(CKR_DEVICE_ERROR, REOPEN, ERR_TOKEN_FAILED, ASK_VENDOR),
-	ROW(CKR_GENERAL_ERROR, REOPEN, ERR_TOKEN_FAILED, ASK_VENDOR),
-	ROW(CKR_FUNCTION_FAILED, REOPEN, ERR_TOKEN_FAILED, ASK_VENDOR),
+	ROW(CKR_DEVICE_ERROR, RETRY, ERR_TOKEN_FAILED, ASK_VENDOR),
+	ROW(CKR_GENERAL_ERROR, RETRY, ERR_TOKEN_FAILED, ASK_VENDOR),
+	ROW(CKR_FUNCTION_FAILED, RETRY, ERR_TOKEN_FAILED, ASK_VENDOR),
 
 	ROW(CKR_USER_NOT_LOGGED_IN, LOGIN, ERR_TOKEN_PIN, "is PKCS11PinSource (or pin-source=) set?"),
 
@@ -83,7 +83,7 @@ static const struct ckr_info rows[] = {
 };
 /* clang-format on */
 
-static const struct ckr_info unknown = { CKR_VENDOR_DEFINED, "CKR_?", CKR_CLASS_REOPEN,
+static const struct ckr_info unknown = { CKR_VENDOR_DEFINED, "CKR_?", CKR_CLASS_RETRY,
 					 ERR_TOKEN_FAILED, ASK_VENDOR };
 
 const struct ckr_info *ckr_info(unsigned long code)

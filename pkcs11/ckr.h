@@ -8,7 +8,8 @@
 enum ckr_class {
 	CKR_CLASS_OK,
 	CKR_CLASS_REFIND,    /**< the object handle is stale: look the key up again */
-	CKR_CLASS_REOPEN,    /**< the session is unusable: close it, open another, try once */
+	CKR_CLASS_REOPEN,    /**< the session is lost: open another, try once */
+	CKR_CLASS_RETRY,     /**< a fault of the moment, perhaps: once more, in a new session */
 	CKR_CLASS_LOGIN,     /**< nobody is logged in any more: log in once for all sessions */
 	CKR_CLASS_RELOAD,    /**< only a new process with a fresh C_Initialize cures it */
 	CKR_CLASS_FAIL_OVER, /**< the token is away or full: another one, or later */

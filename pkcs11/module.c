@@ -28,6 +28,7 @@ struct p11_module {
 	bool serial;
 	PKCS11_CTX *ctx;	  /* NULL when serial: then we initialised it ourselves */
 	pthread_mutex_t ctx_lock; /* libp11's slot lists are not for two threads at once */
+	bool walked;		  /* by libp11 */
 	void *handle;
 	CK_FUNCTION_LIST *functions;
 };
@@ -324,13 +325,18 @@ static enum err slots_by_cryptoki(struct p11_module *m, CK_SLOT_ID **ret_slots, 
 }
 
 /* @return NULL when libp11 fails as a whole */
-static CK_SLOT_ID *slots_by_libp11(PKCS11_CTX *ctx, size_t *ret_count)
+/* libp11 walks the slots once, before there is a session: when it releases its list it closes all
+ * sessions on every slot, ours among them. */
+static CK_SLOT_ID *slots_by_libp11(struct p11_module *m, size_t *ret_count)
 {
 	PKCS11_SLOT *list = NULL;
 	unsigned n = 0;
 	CK_SLOT_ID *slots;
 
-	if (PKCS11_enumerate_slots(ctx, &list, &n) != 0) {
+	if (m->walked)
+		return NULL;
+	m->walked = true;
+	if (PKCS11_enumerate_slots(m->ctx, &list, &n) != 0) {
 		ERR_clear_error();
 		return NULL;
 	}
@@ -339,7 +345,7 @@ static CK_SLOT_ID *slots_by_libp11(PKCS11_CTX *ctx, size_t *ret_count)
 	for (unsigned i = 0; slots != NULL && i < n; i++)
 		if (list[i].token != NULL)
 			slots[(*ret_count)++] = PKCS11_get_slotid_from_slot(&list[i]);
-	PKCS11_release_all_slots(ctx, list, n);
+	PKCS11_release_all_slots(m->ctx, list, n);
 	return slots;
 }
 
@@ -350,7 +356,7 @@ enum err p11_module_slots(struct p11_module *module, CK_SLOT_ID **ret_slots, siz
 
 	if (module->ctx != NULL) {
 		(void)pthread_mutex_lock(&module->ctx_lock);
-		slots = slots_by_libp11(module->ctx, ret_count);
+		slots = slots_by_libp11(module, ret_count);
 		(void)pthread_mutex_unlock(&module->ctx_lock);
 	}
 	if (slots == NULL)

@@ -8,8 +8,7 @@
 CK_FUNCTION_LIST *p11_module_functions(const struct p11_module *module);
 
 /**
- * The slots that hold a token now, through libp11; by C_GetSlotList when libp11 fails as a whole
- * because one slot does.
+ * The slots that hold a token now: the first time through libp11, later by C_GetSlotList.
  * @param ret_slots caller frees @return ERR_NOMEM or the CKR's error with a detail
  */
 NODISCARD enum err p11_module_slots(struct p11_module *module, CK_SLOT_ID **ret_slots,

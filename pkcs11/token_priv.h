@@ -85,8 +85,8 @@ int64_t token_index_fresh_ms(struct token *token);
 
 /**
  * Look a URI up in the index of private keys.
- * @param newer_than_ms an index that is not newer is read anew; a search costs a while, so ask for no
- * newer one than is needed
+ * @param newer_than_ms an index that is not newer is read anew; a search costs a while, so ask for
+ * no newer one than is needed
  * @param handles room for max; *ret_count may be more
  * @return ERR_TOKEN_* with a detail, ERR_NOMEM
  */

@@ -29,6 +29,7 @@ struct job {
 struct rungs {
 	bool refound;
 	bool reopened;
+	bool retried;
 	bool logged_in;
 };
 
@@ -135,6 +136,11 @@ static enum err climb(struct job *job, struct rungs *rungs, CK_RV rv, bool *ret_
 		if (rungs->reopened)
 			return e;
 		rungs->reopened = true;
+		return token_session_reopen(job->session, detail);
+	case CKR_CLASS_RETRY:
+		if (rungs->retried)
+			return e;
+		rungs->retried = true;
 		return token_session_reopen(job->session, detail);
 	case CKR_CLASS_LOGIN:
 		if (rungs->logged_in)

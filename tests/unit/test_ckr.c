@@ -20,13 +20,13 @@ static const struct {
 } expected[] = {
 	{ 0x02, CKR_CLASS_FAIL_OVER, true },  /* HOST_MEMORY */
 	{ 0x03, CKR_CLASS_FAIL_OVER, true },  /* SLOT_ID_INVALID */
-	{ 0x05, CKR_CLASS_REOPEN, true },     /* GENERAL_ERROR */
-	{ 0x06, CKR_CLASS_REOPEN, true },     /* FUNCTION_FAILED */
+	{ 0x05, CKR_CLASS_RETRY, true },      /* GENERAL_ERROR */
+	{ 0x06, CKR_CLASS_RETRY, true },      /* FUNCTION_FAILED */
 	{ 0x07, CKR_CLASS_BUG, true },	      /* ARGUMENTS_BAD */
 	{ 0x0a, CKR_CLASS_PERMANENT, true },  /* CANT_LOCK */
 	{ 0x20, CKR_CLASS_BUG, true },	      /* DATA_INVALID */
 	{ 0x21, CKR_CLASS_BUG, true },	      /* DATA_LEN_RANGE */
-	{ 0x30, CKR_CLASS_REOPEN, true },     /* DEVICE_ERROR */
+	{ 0x30, CKR_CLASS_RETRY, true },      /* DEVICE_ERROR */
 	{ 0x31, CKR_CLASS_FAIL_OVER, true },  /* DEVICE_MEMORY */
 	{ 0x32, CKR_CLASS_FAIL_OVER, true },  /* DEVICE_REMOVED */
 	{ 0x50, CKR_CLASS_FAIL_OVER, true },  /* FUNCTION_CANCELED */

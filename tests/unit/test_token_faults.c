@@ -181,7 +181,8 @@ static const enum call signing_calls[] = { CALL_SIGN_INIT, CALL_SIGN };
 
 static bool heals_within_one_request(enum ckr_class class)
 {
-	return class == CKR_CLASS_REFIND || class == CKR_CLASS_REOPEN || class == CKR_CLASS_LOGIN;
+	return class == CKR_CLASS_REFIND || class == CKR_CLASS_REOPEN || class == CKR_CLASS_RETRY ||
+	       class == CKR_CLASS_LOGIN;
 }
 
 static void check_once(const struct ckr_info *row, enum call call)
@@ -314,6 +315,39 @@ static void no_free_session_is_busy_not_broken(void **state)
 	assert_int_equal(token_session_open(f.token, &second, NULL), ERR_TOKEN_BUSY);
 	assert_null(second);
 	assert_signs(&f); /* what is open goes on */
+	end(&f);
+}
+
+/* libp11 closes all sessions of a module when it looks at the slots: it may do so only once. */
+static void looking_for_another_token_leaves_sessions_alone(void **state)
+{
+	struct token_session *session = NULL;
+	struct fixture f;
+	struct token *other;
+
+	(void)state;
+	begin(&f);
+	other = new_token(hsm.pin, false);
+	assert_int_equal(token_session_open(other, &session, NULL), ERR_OK);
+	assert_signs(&f);
+	assert_int_equal(plan[CALL_SIGN_INIT].calls, 1);
+	token_session_close(&session);
+	token_free(&other);
+	assert_signs(&f);
+	assert_int_equal(plan[CALL_SIGN_INIT].calls, 2);
+	end(&f);
+}
+
+/* A session that is gone, and a device that is busy when the new one is tried. */
+static void different_faults_of_one_request_heal(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	plan_failure(CALL_SIGN_INIT, 1, CKR_SESSION_HANDLE_INVALID);
+	plan_failure(CALL_SIGN, 1, CKR_DEVICE_ERROR);
+	assert_signs(&f);
 	end(&f);
 }
 
@@ -510,6 +544,8 @@ int main(void)
 		cmocka_unit_test(a_vendor_code_is_answered_like_a_device_error),
 		cmocka_unit_test(sessions_are_opened_as_the_token_wants_them),
 		cmocka_unit_test(no_free_session_is_busy_not_broken),
+		cmocka_unit_test(looking_for_another_token_leaves_sessions_alone),
+		cmocka_unit_test(different_faults_of_one_request_heal),
 		cmocka_unit_test(a_logout_behind_our_back_is_mended),
 		cmocka_unit_test(a_wrong_pin_is_sent_once),
 		cmocka_unit_test(a_pin_refused_before_is_not_sent),

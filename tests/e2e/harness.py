@@ -168,6 +168,7 @@ class Daemon:
         elif os.geteuid() == 0:
             self.settings.setdefault("UserID", USER)
         self.socket = self.settings["Socket"]
+        self.options = []
         self.program = program or (FILTER if FILTER == "opendkim" else os.path.join(BIN, FILTER))
         self.process = None
         self.family = set()
@@ -184,7 +185,7 @@ class Daemon:
     # Start and stop.
     def start(self, wait=True):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([self.program, "-x", self.conf, "-f"], stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen([self.program, "-x", self.conf, "-f", *self.options], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env=self.environment, start_new_session=True)
         if wait:
             wait_for(self.reachable, self.ready_s, f"{self.program} takes connections\n{self.log()}")

@@ -9,7 +9,6 @@ import socket
 import socketserver
 import subprocess
 import threading
-import time
 
 import harness
 
@@ -145,15 +144,6 @@ def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
-
-
-def unreadable_by_postfix(directory):
-    """The first parent that user postfix can't pass."""
-    while directory != "/":
-        if not os.stat(directory).st_mode & 0o001:
-            return directory
-        directory = os.path.dirname(directory)
-    return None
 
 
 class Postfix:

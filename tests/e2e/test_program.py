@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+"""The program as an administrator meets it: options, sockets, PID file, background, exit codes, foreign settings."""
+import os
+import re
+import signal
+import stat
+import subprocess
+
+import harness
+import milterclient
+import postfix
+
+
+class Program(harness.Case):
+    def setUp(self):
+        super().setUp()
+        harness.need(self, harness.FILTER == "hsmdkim", "hsmdkim")
+
+    def run_program(self, *options):
+        return subprocess.run([os.path.join(harness.BIN, "hsmdkim"), *options], capture_output=True, timeout=30,
+                              check=False, text=True)
+
+    def test_version(self):
+        result = self.run_program("-V")
+        self.assertEqual(0, result.returncode)
+        self.assertRegex(result.stdout, r"hsmdkim.* v?\d+\.\d+")
+
+    def test_exit_codes(self):
+        conf = self.write("conf", "Mode s\nSocket local:/nowhere/at/all.sock\n")
+        for options, status in ((["-!"], 64), (["-x"], 64), (["-x", conf, "extra"], 64),
+                                (["-n", "-x", self.path("no.such.file")], 78), (["-n", "-x", conf], 0),
+                                (["-f", "-x", conf], 69)):
+            with self.subTest(options=options):
+                result = self.run_program(*options)
+                self.assertEqual(status, result.returncode, result.stderr)
+                self.assertEqual(status == 0, result.stderr == "", "says why")
+
+    def test_no_socket(self):
+        self.assertEqual(78, self.run_program("-f", "-x", self.write("conf", "Mode s\n")).returncode)
+
+    def test_sockets(self):
+        for form in ("inet:{}@127.0.0.1", "inet:{}@localhost", "inet6:{}@[::1]"):
+            with self.subTest(form=form):
+                daemon = self.file_key_daemon({"Socket": form.format(postfix.free_port())})
+                self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+                daemon.stop()
+
+    def test_socket_of_the_command_line_wins(self):
+        daemon = self.file_key_daemon(start=False)
+        daemon.socket = "local:" + self.path("other.sock")
+        daemon.options = ["-p", daemon.socket]
+        self.assert_signed(daemon.start().send(harness.MESSAGE), ("sel",))
+
+    def test_unix_socket_rights_and_stale_socket(self):
+        daemon = self.file_key_daemon({"UMask": "0117"}, start=False)
+        path = daemon.socket.partition(":")[2]
+        with milterclient.socket.socket(milterclient.socket.AF_UNIX) as stale:
+            stale.bind(path)  # and nobody listens
+        daemon.start()
+        self.assertEqual(0o660, stat.S_IMODE(os.stat(path).st_mode))
+        daemon.stop()
+        self.assertFalse(os.path.exists(path), "the socket goes with the daemon")
+
+    def test_second_daemon_on_the_same_socket(self):
+        first = self.file_key_daemon()
+        result = self.run_program("-f", "-x", first.conf)
+        self.assertEqual(69, result.returncode, result.stderr)
+        self.assert_signed(first.send(harness.MESSAGE), ("sel",))
+
+    def test_background_and_pid_file(self):
+        """The parent returns when mail can be sent; the PID file names the supervisor."""
+        pid_file = self.path("hsmdkim.pid")
+        daemon = self.file_key_daemon({"PidFile": pid_file}, start=False)
+        result = self.run_program("-x", daemon.conf)
+        self.assertEqual(0, result.returncode, result.stderr)
+        with open(pid_file, encoding="ascii") as file:
+            pid = int(file.read())
+        family = {pid, *harness.children_of(pid)}
+        try:
+            self.assertEqual(3, len(family))
+            self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+        finally:
+            os.kill(pid, signal.SIGTERM)
+            harness.wait_for(lambda: not any(map(harness.alive, family)), 20, "all of it ends")
+        self.assertFalse(os.path.exists(pid_file))
+
+    def test_settings_of_opendkim(self):
+        """Known there and not here: a warning with advice. Known nowhere: an error."""
+        conf = self.write("conf", f"Socket local:{self.path('s')}\nMode s\nFinalPolicyScript /x.lua\nTemporaryDirectory /tmp\n")
+        result = self.run_program("-n", "-x", conf)
+        self.assertEqual(0, result.returncode, result.stderr)
+        self.assertEqual(2, len(re.findall(r"(?m)^warning: .*(FinalPolicyScript|TemporaryDirectory)", result.stderr)))
+        conf = self.write("conf", "FinalPolicyScripts /x.lua\n")
+        result = self.run_program("-n", "-x", conf)
+        self.assertEqual(78, result.returncode)
+        self.assertRegex(result.stderr, r"conf: configuration error at line 1: .*FinalPolicyScripts")
+
+    def test_debian_configuration(self):
+        """What Debian's opendkim installs, with its paths changed, loads and signs."""
+        daemon = self.file_key_daemon({
+            "Syslog": "no", "SyslogSuccess": "yes", "Canonicalization": "relaxed/simple", "OversignHeaders": "From",
+            "UMask": "007", "PidFile": self.path("pid"), "TrustAnchorFile": "/usr/share/dns/root.key",
+        }, allowed=[r"TrustAnchorFile"])
+        self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -131,6 +131,15 @@ static void keep_old(struct process *p)
 	p->current = NULL;
 }
 
+/* They speak of the generation that we started with; a reload is what lets a PIN be tried again. */
+static void forget_notes(struct process *p)
+{
+	for (size_t i = 0; i < NOTES_MAX; i++) {
+		free(p->notes[i]);
+		p->notes[i] = NULL;
+	}
+}
+
 static void commit(struct process *p, uint32_t generation)
 {
 	if (p->loaded == NULL || keyring_number(p->loaded) != generation)
@@ -141,6 +150,7 @@ static void commit(struct process *p, uint32_t generation)
 	p->loaded = NULL;
 	log_line(LOG_LEVEL_INFO, "signer: %zu keys in the KeyTable, %zu tokens",
 		 keyring_key_count(p->current), keyring_token_count(p->current));
+	forget_notes(p);
 	p->ready_by_ms = clock_mono_ms() + READY_WAIT_MS;
 }
 

@@ -48,7 +48,7 @@ LASTING = [
     )
 ]
 
-# Faults of the way to the first signature: the signer process is started anew with the fault in place.
+# Faults on the way to the first signature: the daemon starts with the fault in place.
 AT_START = [
     ("C_Initialize all return CKR_GENERAL_ERROR", "C_Initialize|CKR_GENERAL_ERROR"),
     ("C_Initialize all hang", "did not answer"),
@@ -81,11 +81,11 @@ class FaultCase(harness.Case):
         self.script = self.write("script", "", mode=0o644)
         self.calls = self.write("calls", "", mode=0o666)
 
-    def start(self, script="", **settings):
+    def start(self, script="", token=None, **settings):
         self.fault(script)
         return self.token_daemon(
             {"TokenTimeout": f"{TIMEOUT_S}s", "TokenSessions": "2", "PKCS11Module": FAULTMOD, **self.settings, **settings},
-            environment={"HSMDKIM_FAULT_MODULE": harness.SOFTHSM, "HSMDKIM_FAULT_SCRIPT": self.script,
+            token=token, environment={"HSMDKIM_FAULT_MODULE": harness.SOFTHSM, "HSMDKIM_FAULT_SCRIPT": self.script,
                          "HSMDKIM_FAULT_LOG": self.calls},
             allowed=[r"cannot sign|not signed|signer process|token|PIN|module|session|killed by signal|ended with status"])
 
@@ -160,16 +160,15 @@ class Lasting(FaultCase):
 
 class AtStart(FaultCase):
     def test_deferred_then_back(self):
-        daemon = self.start()
-        self.assert_signed(daemon.send(harness.MESSAGE))
+        harness.need_token(self)
+        token = harness.TokenDirectory(self.path("token")).make()
         for script, pattern in AT_START:
             with self.subTest(script=script):
-                self.fault(script)
-                pid = daemon.signer_pid()
-                os.kill(pid, signal.SIGKILL)
+                daemon = self.start(script, token)
                 self.assert_deferred(daemon, pattern)
                 self.fault("")
                 self.wait_signed(daemon)
+                daemon.stop()
         self.assert_no_pin_twice_after_refusal()
 
 
@@ -177,8 +176,7 @@ class Pin(FaultCase):
     def test_refused_once_never_again(self):
         for ckr in REFUSALS:
             with self.subTest(ckr=ckr):
-                with open(self.calls, "w", encoding="ascii"):
-                    pass
+                self.forget()
                 daemon = self.start(f"C_Login all return {ckr}")
                 for _ in range(3):
                     self.assert_deferred(daemon, ckr)
@@ -192,22 +190,22 @@ class Pin(FaultCase):
                 daemon.signal(signal.SIGHUP)
                 daemon.expect("configuration reloaded")
                 self.wait_signed(daemon)
-                self.finish_early(daemon)
+                daemon.stop()
 
-    def finish_early(self, daemon):
-        daemon.stop()
-        for name in ("token", f"daemon{len(self.daemons) - 1}"):
-            subprocess.run(["rm", "-rf", self.path(name)], check=True)
+    def forget(self):
+        """A fresh token and an empty list of calls for the next row."""
+        subprocess.run(["rm", "-rf", self.path("token")], check=True)
+        with open(self.calls, "w", encoding="ascii"):
+            pass
 
     def test_flags_stop_before_the_attempt(self):
         for flag, text in PIN_FLAGS:
             with self.subTest(flag=flag):
-                with open(self.calls, "w", encoding="ascii"):
-                    pass
+                self.forget()
                 daemon = self.start(f"C_GetTokenInfo all flags {flag}")
                 self.assert_deferred(daemon, text)
                 self.assertEqual([], self.logins())
-                self.finish_early(daemon)
+                daemon.stop()
 
     def test_count_low_is_logged_and_tried_once(self):
         daemon = self.start("C_GetTokenInfo all flags 0x10000")

@@ -80,7 +80,7 @@ void token_key_free(struct token_key **key);
 const struct token_key_info *token_key_info(const struct token_key *key);
 /** Borrowed from the key. */
 const struct pubkey *token_key_pubkey(const struct token_key *key);
-/** "RSA 2048 bits, sensitive, not extractable, ..." for the log; @return out */
+/** "token A, RSA 2048 bits, sensitive, not extractable ..." for the log; @return out */
 const char *token_key_describe(const struct token_key *key, char *out, size_t out_size);
 
 /** Make and check one signature that nobody wants. @return as token_key_sign() */

@@ -38,11 +38,11 @@ const char *token_key_describe(const struct token_key *key, char *out, size_t ou
 {
 	const struct token_key_info *i = &key->info;
 
-	(void)snprintf(out, out_size, "%s %u bits, %ssensitive, %sextractable%s%s%s%s%s",
-		       i->type == KEY_TYPE_RSA ? "RSA" : "Ed25519", i->bits,
+	(void)snprintf(out, out_size, "token %s, %s %u bits, %ssensitive, %sextractable%s%s%s%s%s",
+		       key->token->name, i->type == KEY_TYPE_RSA ? "RSA" : "Ed25519", i->bits,
 		       i->sensitive ? "" : "NOT ", i->extractable ? "" : "not ",
-		       i->always_sensitive && i->never_extractable ? ", never was"
-								   : ", was exposed or imported",
+		       i->always_sensitive && i->never_extractable ? " (never was)"
+								   : " (was exposed or imported)",
 		       i->is_private ? "" : ", NOT private",
 		       i->second_use ? ", may also decrypt or unwrap" : "",
 		       i->always_authenticate ? ", PIN for each signature" : "",
@@ -162,6 +162,7 @@ static void read_flags(struct token_session *s, CK_OBJECT_HANDLE object, struct 
 		i->second_use |= attribute_bool(s->f, s->handle, object, second_uses[n], false);
 }
 
+/* The token signs with this mechanism. */
 static bool offers(struct token_session *s, CK_MECHANISM_TYPE mechanism)
 {
 	CK_MECHANISM_INFO info;
@@ -174,17 +175,47 @@ static bool offers(struct token_session *s, CK_MECHANISM_TYPE mechanism)
 	       (info.flags & CKF_SIGN) != 0;
 }
 
+/* The key signs with it: CKA_ALLOWED_MECHANISMS holds it, or is not there. */
+static bool allows(const struct attribute *allowed, CK_MECHANISM_TYPE mechanism)
+{
+	for (size_t at = 0; at + sizeof(mechanism) <= allowed->len; at += sizeof(mechanism)) {
+		CK_MECHANISM_TYPE one;
+
+		memcpy(&one, allowed->bytes + at, sizeof(one));
+		if (one == mechanism)
+			return true;
+	}
+	return allowed->len == 0;
+}
+
 static enum err choose_mechanism(struct token_session *s, struct token_key *key,
 				 struct err_detail *detail)
 {
-	if (key->info.type == KEY_TYPE_ED25519)
-		key->mechanism = CKM_EDDSA;
-	else
-		key->mechanism = offers(s, CKM_RSA_PKCS) ? CKM_RSA_PKCS : CKM_SHA256_RSA_PKCS;
-	key->info.wants_input = key->mechanism == CKM_SHA256_RSA_PKCS;
-	if (offers(s, key->mechanism))
+	static const struct {
+		CK_MECHANISM_TYPE type;
+		enum key_type key_type;
+		bool wants_input;
+	} mechanisms[] = {
+		{ CKM_RSA_PKCS, KEY_TYPE_RSA, false },
+		{ CKM_SHA256_RSA_PKCS, KEY_TYPE_RSA, true },
+		{ CKM_EDDSA, KEY_TYPE_ED25519, false },
+	};
+	struct attribute allowed;
+
+	(void)attribute_read(s->f, s->handle, atomic_load(&key->handle), CKA_ALLOWED_MECHANISMS,
+			     &allowed);
+	for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++) {
+		if (mechanisms[i].key_type != key->info.type ||
+		    !allows(&allowed, mechanisms[i].type) || !offers(s, mechanisms[i].type))
+			continue;
+		key->mechanism = mechanisms[i].type;
+		key->info.wants_input = mechanisms[i].wants_input;
 		return ERR_OK;
-	err_detail_set(detail, "token %s does not offer %s for signing", s->token->name,
+	}
+	err_detail_set(detail,
+		       "token %s does not sign with %s, or the key does not allow it "
+		       "(CKA_ALLOWED_MECHANISMS)",
+		       s->token->name,
 		       key->info.type == KEY_TYPE_ED25519 ? "CKM_EDDSA"
 							  : "CKM_RSA_PKCS or CKM_SHA256_RSA_PKCS");
 	return ERR_KEY_BAD;

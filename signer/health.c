@@ -176,14 +176,6 @@ struct signkey *health_probe_key(struct health *h, const struct token_key **ret_
 	return key;
 }
 
-void health_forget_key(struct health *h)
-{
-	(void)pthread_mutex_lock(&h->lock);
-	signkey_unref(&h->key);
-	h->replica = NULL;
-	(void)pthread_mutex_unlock(&h->lock);
-}
-
 enum err health_check(struct health *h, struct err_detail *detail)
 {
 	enum err e = ERR_OK;
@@ -195,6 +187,16 @@ enum err health_check(struct health *h, struct err_detail *detail)
 	}
 	(void)pthread_mutex_unlock(&h->lock);
 	return e;
+}
+
+bool health_doubted(struct health *h)
+{
+	bool doubted;
+
+	(void)pthread_mutex_lock(&h->lock);
+	doubted = h->breaker.state == BREAKER_DOUBTED;
+	(void)pthread_mutex_unlock(&h->lock);
+	return doubted;
 }
 
 bool health_has_worked(struct health *h)

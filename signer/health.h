@@ -28,14 +28,14 @@ bool health_take_probe(struct health *h);
 void health_probe_lost(struct health *h);
 /** The key for a probe. @return NULL: none has signed yet; else signkey_unref() it */
 struct signkey *health_probe_key(struct health *h, const struct token_key **ret_replica);
-/** The probe's key is not on the token any more: the next signature brings another. */
-void health_forget_key(struct health *h);
-
 /** @return ERR_OK: the token takes requests; else why not, with a detail */
 enum err health_check(struct health *h, struct err_detail *detail);
 
 /** The token gave an answer, good or bad, or did not in time. */
 bool health_tried(struct health *h);
+
+/** It takes requests, but the last ones failed: others first. */
+bool health_doubted(struct health *h);
 
 /** A signature was made since the process started: what worked may be brought back by a restart. */
 bool health_has_worked(struct health *h);

@@ -52,8 +52,6 @@ static enum err sign(struct probe *p, struct token_worker *w, struct err_detail 
 		e = token_key_test(w->session, replica, &reload, detail);
 	if (e == ERR_OK)
 		report_success(p, key, replica);
-	else if (e == ERR_KEY_MISSING)
-		health_forget_key(tokenlane_health(p->token));
 	signkey_unref(&key);
 	return e;
 }
@@ -97,7 +95,7 @@ static void probe_free(struct lane_job *job)
 
 	tokenlane_unref(&p->token);
 	free(p);
-	env->done(env->ctx);
+	env->done(env->ctx, 0);
 }
 
 enum err probe_start(const struct request_env *env, struct tokenlane *token, int64_t deadline_ms,
@@ -114,10 +112,9 @@ enum err probe_start(const struct request_env *env, struct tokenlane *token, int
 	p->env = env;
 	p->token = tokenlane_ref(token);
 	p->first = first;
+	env->begun(env->ctx, 0);
 	e = lane_submit(tokenlane_lane(token), &p->job);
-	if (e == ERR_OK)
-		return ERR_OK;
-	tokenlane_unref(&p->token);
-	free(p);
+	if (e != ERR_OK)
+		probe_free(&p->job);
 	return e;
 }

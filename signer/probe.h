@@ -9,9 +9,9 @@
 #include "signer/tokenlane.h"
 
 /**
- * Queue a probe; env->done() is called when it is over, in whatever way.
+ * Queue a probe.
  * @param first  the token is new: a line in the log says that it is in service
- * @return ERR_BUSY, ERR_NOMEM; env->done() is not called then
+ * @return ERR_BUSY, ERR_NOMEM
  */
 NODISCARD enum err probe_start(const struct request_env *env, struct tokenlane *token,
 			       int64_t deadline_ms, bool first);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "config/handover.h"
 #include "config/logsetup.h"
+#include "pkcs11/module.h"
 #include "signer/request.h"
 #include "signer/watch.h"
 
@@ -19,8 +20,14 @@
 #define FILE_WORKERS_MAX 16
 /* While requests are under way deadlines are looked at this often. */
 #define TICK_MS 20
+/* A stop waits so long for modules to be finalised, and looks this often. */
+#define STOP_MS 3000
+#define STOP_LOOK_MS 5
 /* A start waits so long for tokens that do not answer. */
 #define READY_WAIT_MS 10000
+/* More than a milter asks for that waits for its answers; a hostile one gets no more memory. */
+#define UNDER_WAY_MAX 8192u
+#define BYTES_HELD_MAX 67108864u
 #define NOTES_MAX 256
 /* Requests that are read before the supervisor has its turn. */
 #define REQUESTS_A_TURN 64
@@ -41,9 +48,11 @@ struct process {
 	size_t old_count;
 	struct keyring *loaded; /* waits for COMMIT */
 	struct peer *peer;
+	bool peer_complained; /* its nonsense was logged */
 	struct request_env env;
 	int wake_fd;
 	atomic_size_t under_way;
+	atomic_size_t bytes_held; /* by what is under way */
 	atomic_bool restart;
 	char *notes[NOTES_MAX + 1]; /* from earlier processes */
 	atomic_bool ready;
@@ -86,10 +95,19 @@ static void on_note(void *ctx, const char *text)
 	say(HANDOVER_NOTE, 0, text);
 }
 
-static void on_done(void *ctx)
+static void on_begun(void *ctx, size_t bytes)
 {
 	struct process *p = ctx;
 
+	atomic_fetch_add(&p->under_way, 1);
+	atomic_fetch_add(&p->bytes_held, bytes);
+}
+
+static void on_done(void *ctx, size_t bytes)
+{
+	struct process *p = ctx;
+
+	atomic_fetch_sub(&p->bytes_held, bytes);
 	if (atomic_fetch_sub(&p->under_way, 1) == 1 && !atomic_load(&p->ready))
 		wake(p);
 }
@@ -169,9 +187,26 @@ static void take_peer(struct process *p, struct handover_msg *msg)
 {
 	peer_unref(&p->peer);
 	p->peer = peer_new(msg->fd);
+	p->peer_complained = false;
 	msg->fd = -1; /* the peer's now */
 	if (p->peer == NULL)
 		leave(SIGNER_EXIT_FAILED);
+}
+
+/* Close sessions and finalise modules: some tokens keep a session that was only dropped. Bounded,
+ * for a module may hang in that, too. */
+__attribute__((noreturn)) static void stop(struct process *p)
+{
+	int64_t deadline_ms = clock_mono_ms() + STOP_MS;
+
+	peer_unref(&p->peer);
+	keyring_unref(&p->loaded);
+	keyring_unref(&p->current);
+	while (p->old_count > 0)
+		drop_oldest(p);
+	while (p11_module_count() > 0 && clock_mono_ms() < deadline_ms)
+		(void)poll(NULL, 0, STOP_LOOK_MS);
+	leave(SIGNER_EXIT_OK);
 }
 
 static void take_order(struct process *p)
@@ -200,7 +235,7 @@ static void take_order(struct process *p)
 		keep_note(p, &msg);
 		break;
 	case HANDOVER_STOP:
-		leave(SIGNER_EXIT_OK);
+		stop(p);
 	case HANDOVER_LISTEN:
 	case HANDOVER_LOADED:
 	case HANDOVER_FAILED:
@@ -236,16 +271,20 @@ static void take_request(struct process *p, struct slice packet)
 
 	if (wire_decode(packet, &msg) != ERR_OK ||
 	    (msg.type != WIRE_OPEN && msg.type != WIRE_SIGN)) {
-		log_line(LOG_LEVEL_ERROR, "a packet of the milter process makes no sense; dropped");
+		if (!p->peer_complained)
+			log_line(LOG_LEVEL_ERROR,
+				 "packets of the milter process make no sense; dropped");
+		p->peer_complained = true;
 		return;
 	}
 	ring = ring_of(p, msg.generation);
-	if (ring == NULL) {
+	if (ring == NULL)
 		peer_fail(p->peer, msg.id, ERR_PEER_LOST, &gone);
-		return;
-	}
-	atomic_fetch_add(&p->under_way, 1);
-	request_start(&p->env, ring, p->peer, &msg);
+	else if (atomic_load(&p->under_way) >= UNDER_WAY_MAX ||
+		 atomic_load(&p->bytes_held) >= BYTES_HELD_MAX)
+		peer_fail(p->peer, msg.id, ERR_BUSY, NULL);
+	else
+		request_start(&p->env, ring, p->peer, &msg);
 }
 
 static void take_requests(struct process *p)
@@ -281,9 +320,9 @@ static void tick(struct process *p)
 	int64_t now_ms = clock_mono_ms();
 
 	(void)lane_tick(p->env.files, now_ms);
-	watch_tokens(&p->env, p->current, true, &p->under_way);
+	watch_tokens(&p->env, p->current, true);
 	for (size_t i = 0; i < p->old_count; i++)
-		watch_tokens(&p->env, p->old[i].ring, false, &p->under_way);
+		watch_tokens(&p->env, p->old[i].ring, false);
 	while (p->old_count > 0 && now_ms >= p->old[p->old_count - 1].until_ms)
 		drop_oldest(p);
 	say_ready_when_due(p, now_ms);
@@ -332,10 +371,13 @@ static bool start(struct process *p)
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->env.restart = on_restart;
 	p->env.note = on_note;
+	p->env.begun = on_begun;
 	p->env.done = on_done;
 	p->env.ctx = p;
-	return p->wake_fd >= 0 && lane_new("key files", workers, FILE_QUEUE_MAX, &file_ops, NULL,
-					   &p->env.files) == ERR_OK;
+	p->env.rates = ratelimit_new();
+	return p->wake_fd >= 0 && p->env.rates != NULL &&
+	       lane_new("key files", workers, FILE_QUEUE_MAX, &file_ops, NULL, &p->env.files) ==
+		       ERR_OK;
 }
 
 void signer_process_run(void)

@@ -8,17 +8,20 @@
 
 #include "signer/keyring.h"
 #include "signer/peer.h"
+#include "signer/ratelimit.h"
 #include "signer/wire.h"
 
 /** What requests tell the process, and where the file keys are signed. Outlives all requests. */
 struct request_env {
 	struct lane *files;
+	struct ratelimit *rates; /**< TokenRateLimit; main thread */
 	/** Only a new process helps (a module's state is lost). Any thread. */
 	void (*restart)(void *ctx, const char *why);
 	/** A note for the supervisor. Any thread. */
 	void (*note)(void *ctx, const char *text);
-	/** One request less under way. Any thread. */
-	void (*done)(void *ctx);
+	/** One request or probe more, or less, is under way; it holds so many bytes. Any thread. */
+	void (*begun)(void *ctx, size_t bytes);
+	void (*done)(void *ctx, size_t bytes);
 	void *ctx;
 };
 

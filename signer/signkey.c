@@ -191,6 +191,15 @@ static enum err install(struct signkey *key, size_t token, struct token_key **fo
 			       key->ref);
 		atomic_store(&r->state, REPLICA_ABSENT);
 		e = ERR_AMBIGUOUS;
+	} else if (key->pubkey != NULL && token_key_info(*found)->wants_input &&
+		   !key->wants_input) {
+		/* The milter was told to send digests, and this token wants the bytes. */
+		err_detail_set(detail,
+			       "%s: this token hashes itself, another one with the key does "
+			       "not: they can't stand in for each other",
+			       key->ref);
+		atomic_store(&r->state, REPLICA_ABSENT);
+		e = ERR_KEY_BAD;
 	} else if (r->key == NULL) {
 		r->key = *found;
 		if (key->pubkey == NULL) {

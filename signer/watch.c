@@ -27,22 +27,19 @@ static void judge(const struct request_env *env, struct tokenlane *token, struct
 }
 
 static void probe_if_due(const struct request_env *env, struct keyring *ring,
-			 struct tokenlane *token, int64_t now_ms, atomic_size_t *under_way)
+			 struct tokenlane *token, int64_t now_ms)
 {
 	bool first = !health_tried(tokenlane_health(token));
 
 	if (!health_take_probe(tokenlane_health(token)))
 		return;
-	atomic_fetch_add(under_way, 1);
 	if (probe_start(env, token, now_ms + keyring_settings(ring)->token_timeout_ms, first) ==
 	    ERR_OK)
 		return;
-	atomic_fetch_sub(under_way, 1);
 	health_probe_lost(tokenlane_health(token)); /* its queue is full: requests tell enough */
 }
 
-void watch_tokens(const struct request_env *env, struct keyring *ring, bool probe,
-		  atomic_size_t *under_way)
+void watch_tokens(const struct request_env *env, struct keyring *ring, bool probe)
 {
 	int64_t now_ms = clock_mono_ms();
 
@@ -51,7 +48,7 @@ void watch_tokens(const struct request_env *env, struct keyring *ring, bool prob
 
 		judge(env, token, lane_tick(tokenlane_lane(token), now_ms));
 		if (probe)
-			probe_if_due(env, ring, token, now_ms, under_way);
+			probe_if_due(env, ring, token, now_ms);
 	}
 }
 

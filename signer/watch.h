@@ -12,10 +12,8 @@
  * Expire what is over its deadline, start the probes that are due, and say when a module hangs so
  * that only a new process helps.
  * @param probe true for the generation in force
- * @param under_way counts the probes that were started
  */
-void watch_tokens(const struct request_env *env, struct keyring *ring, bool probe,
-		  atomic_size_t *under_way);
+void watch_tokens(const struct request_env *env, struct keyring *ring, bool probe);
 
 /** Every token of it was reached, or was tried in vain. */
 bool watch_all_tried(const struct keyring *ring);

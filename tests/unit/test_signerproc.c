@@ -439,6 +439,85 @@ static void a_milter_that_was_restarted_is_served(void **state)
 	end(&w);
 }
 
+/* --- replicas ----------------------------------------------------------------------------------
+ */
+
+/* The same key on two tokens, A and B, of one module. */
+static void make_replicas(void)
+{
+	char command[1024];
+
+	assert_true(softhsm_add_token(&hsm, "replicaA", "onlyA=rsa:1024"));
+	assert_true(softhsm_add_token(&hsm, "replicaB", "onlyB=rsa:1024"));
+	(void)snprintf(
+		command, sizeof(command),
+		"for t in replicaA replicaB; do softhsm2-util --import %s --token $t --label "
+		"twin --id aa --pin $(cat %s/pin) >/dev/null || exit 1; done",
+		pem_path, hsm.dir);
+	assert_int_equal(softhsm_run(command), 0);
+}
+
+static void begin_replicas(struct world *w, const char *keytable)
+{
+	AUTO(settings_free) struct settings *s = settings_new();
+	AUTO(files_free) struct files *f = files_new_closed();
+	char table[1024];
+
+	start_process(w);
+	(void)snprintf(table, sizeof(table),
+		       "A pkcs11:token=replicaA?module-path=%s&pin-source=file:/pin sessions=2\n"
+		       "B pkcs11:token=replicaB?module-path=%s&pin-source=file:/pin sessions=2\n",
+		       hsm.module_path, hsm.module_path);
+	set(s, "KeyTable", "file:/tables/keys");
+	set(s, "TokenTable", "file:/tables/tokens");
+	set(s, "Syslog", "no");
+	set(s, "TokenTimeout", "5s");
+	put_text(f, "/tables/keys", keytable);
+	put_text(f, "/tables/tokens", table);
+	put_text(f, "/pin", right_pin());
+	w->generation++;
+	assert_int_equal(handover_send_load(w->control, w->generation, s, f), ERR_OK);
+	if (next_message(w) != HANDOVER_LOADED)
+		fail_msg("%s", w->msg.text);
+	commit(w);
+	assert_int_equal(next_message(w), HANDOVER_READY);
+	connect_milter(w);
+}
+
+static void move_token(const char *token, bool away)
+{
+	char command[512];
+
+	(void)snprintf(
+		command, sizeof(command),
+		away ? "cd %s && d=$(grep -l %s tokens/*/token.object) && mv ${d%%/*} gone-%s"
+		     : "cd %s && mv gone-%s tokens/%s",
+		hsm.dir, token, token);
+	assert_int_equal(softhsm_run(command), 0);
+}
+
+static void a_replica_takes_over_when_the_other_is_gone(void **state)
+{
+	static const char keytable[] = "twin t.example:s1:pkcs11:object=twin\n"
+				       "onlyA a.example:s1:pkcs11:object=onlyA\n"
+				       "onlyB b.example:s1:pkcs11:token=replicaB;object=onlyB\n";
+	struct world w;
+
+	(void)state;
+	make_replicas();
+	begin_replicas(&w, keytable);
+	assert_signs(&w, "onlyA");
+	assert_signs(&w, "onlyB");
+	for (int i = 0; i < 20; i++)
+		assert_signs(&w, "twin");
+	move_token("replicaA", true);
+	for (int i = 0; i < 20; i++)
+		assert_signs(&w, "twin");
+	assert_signs(&w, "onlyB");
+	move_token("replicaA", false);
+	end(&w);
+}
+
 /* --- PINs --------------------------------------------------------------------------------------
  */
 
@@ -547,6 +626,7 @@ int main(void)
 		cmocka_unit_test(it_does_not_outlive_its_supervisor),
 		cmocka_unit_test(nonsense_of_the_milter_is_dropped),
 		cmocka_unit_test(it_refuses_to_run_by_hand),
+		cmocka_unit_test(a_replica_takes_over_when_the_other_is_gone), /* adds tokens */
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

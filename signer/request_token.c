@@ -1,0 +1,255 @@
+/* The way of a request through the tokens: one after the other until one signs. */
+#include "signer/request_priv.h"
+
+#include "base/clock.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+/* ---- which token ---- */
+
+/* A token that has the key beats one that may have it. */
+#define RANK_HAS_KEY 1024u
+
+/* Better tokens have a higher rank; 0: not this one. */
+static unsigned rank_of(struct request *r, size_t i)
+{
+	struct tokenlane *token = keyring_token(r->ring, i);
+	struct health *health = tokenlane_health(token);
+	int state = atomic_load(&r->key->replicas[i].state);
+	enum err resting;
+
+	if ((r->tried & UINT64_C(1) << i) != 0 || state == REPLICA_ABSENT)
+		return 0;
+	resting = health_check(health, &r->resting_detail);
+	if (resting != ERR_OK) {
+		r->resting = resting; /* the key may be there: so not "missing" but "later" */
+		return 0;
+	}
+	if (health_doubted(health))
+		return 1;
+	return 1 + lane_idle(tokenlane_lane(token)) + (state == REPLICA_HERE ? RANK_HAS_KEY : 0);
+}
+
+/**
+ * The token with most free sessions that was not tried, is in service and is not known to lack the
+ * key. When there are others it gets half of the time that is left. The request is claimed, or
+ * nobody else knows it.
+ * @return false: none is left
+ */
+static bool choose_token(struct request *r)
+{
+	int64_t now_ms = clock_mono_ms();
+	unsigned candidates = 0;
+	unsigned best = 0;
+
+	for (size_t i = 0; i < keyring_token_count(r->ring); i++) {
+		unsigned rank = rank_of(r, i);
+
+		candidates += rank > 0;
+		if (rank > best) {
+			best = rank;
+			r->token = i;
+			r->job.next_lane = tokenlane_lane(keyring_token(r->ring, i));
+		}
+	}
+	if (best == 0)
+		return false;
+	r->tried |= UINT64_C(1) << r->token;
+	r->job.deadline_ms = r->deadline_ms;
+	if (candidates > 1)
+		r->job.deadline_ms = now_ms + (r->deadline_ms - now_ms) / 2;
+	return true;
+}
+
+enum err request_no_token(const struct request *r, struct err_detail *detail)
+{
+	if (r->resting != ERR_OK) {
+		*detail = r->resting_detail;
+		return r->resting;
+	}
+	err_detail_set(detail, "no token is configured that could have this key (PKCS11Module or "
+			       "TokenTable)");
+	return ERR_TOKEN_ABSENT;
+}
+
+/* ---- on a token ---- */
+
+static enum err digest_of(const struct request *r, unsigned char digest[static 32])
+{
+	if (!r->key->wants_input) {
+		memcpy(digest, r->msg.bytes.ptr, 32);
+		return ERR_OK;
+	}
+	return EVP_Digest(r->msg.bytes.ptr, r->msg.bytes.len, digest, NULL, EVP_sha256(), NULL) == 1
+		       ? ERR_OK
+		       : ERR_CRYPTO;
+}
+
+static enum err sign(struct request *r, struct token_worker *w, bool *ret_reload,
+		     struct err_detail *detail)
+{
+	unsigned char signature[LIMIT_SIGNATURE_BYTES];
+	unsigned char digest[32];
+	struct token_key *replica = r->key->replicas[r->token].key;
+	size_t len = 0;
+	enum err e = request_check(r, detail);
+
+	if (e == ERR_OK)
+		e = digest_of(r, digest);
+	if (e == ERR_OK)
+		e = token_key_sign(w->session, replica, r->msg.alg,
+				   slice_of(digest, sizeof(digest)), r->msg.bytes, signature, &len,
+				   ret_reload, detail);
+	if (e == ERR_OK) {
+		health_worked(tokenlane_health(w->lane), r->key, replica);
+		request_answer_signed(r, signature, len);
+	}
+	return e;
+}
+
+static enum err try_token(struct request *r, struct token_worker *w, bool *ret_reload,
+			  struct err_detail *detail)
+{
+	enum err e = ERR_OK;
+
+	if (w->session == NULL)
+		e = token_session_open(tokenlane_token(w->lane), &w->session, detail);
+	if (e == ERR_OK)
+		e = signkey_open_token(r->key, keyring_policy(r->ring), w->session, r->token,
+				       detail);
+	if (e != ERR_OK)
+		return e;
+	if (r->msg.type == WIRE_SIGN)
+		return sign(r, w, ret_reload, detail);
+	request_answer_opened(r);
+	return ERR_OK;
+}
+
+/* ---- after a failure ---- */
+
+void request_note_refused_pin(const struct request_env *env, struct tokenlane *token)
+{
+	char *note = tokenlane_note(token);
+
+	if (note != NULL)
+		env->note(env->ctx, note);
+	free(note);
+}
+
+/* What the failure means for the token, whatever becomes of the request. */
+static void judge_token(struct request *r, struct token_worker *w, enum err error, bool lost,
+			const struct err_detail *detail)
+{
+	/* A key that signed before and is gone: perhaps all are. */
+	health_failed(tokenlane_health(w->lane), lost ? ERR_TOKEN_FAILED : error,
+		      w->session != NULL, detail);
+	if (error == ERR_TOKEN_PIN)
+		request_note_refused_pin(r->env, w->lane);
+	if (err_class(error) == ERR_CLASS_TEMP)
+		token_session_close(&w->session); /* what it is good for shows the next one */
+}
+
+static bool next_may_help(enum err error)
+{
+	return err_class(error) != ERR_CLASS_PERM || error == ERR_KEY_MISSING;
+}
+
+/* The next token, or the answer. */
+static enum lane_result go_on(struct request *r, struct token_worker *w, enum err error,
+			      bool reload, const struct err_detail *detail)
+{
+	if (!request_claim(r))
+		return LANE_DONE; /* its deadline was first */
+	if (next_may_help(error) && choose_token(r)) {
+		atomic_store(&r->claimed, false);
+		return LANE_MOVE;
+	}
+	if (reload && health_has_worked(tokenlane_health(w->lane))) {
+		/* Unanswered: the milter asks the new process again. */
+		r->env->restart(r->env->ctx, detail->text);
+		return LANE_DONE;
+	}
+	if (error == ERR_KEY_MISSING && r->resting != ERR_OK)
+		peer_fail(r->peer, r->msg.id, r->resting, &r->resting_detail);
+	else
+		peer_fail(r->peer, r->msg.id, error, detail);
+	return LANE_DONE;
+}
+
+/* The token is at its limit, but this pool has sessions: it goes on with those. */
+static bool others_have_sessions(struct token_worker *w)
+{
+	unsigned open = token_open_sessions(tokenlane_token(w->lane));
+
+	if (open > 0)
+		tokenlane_shrunk(w->lane, open);
+	return open > 0;
+}
+
+/* ---- the job ---- */
+
+static enum lane_result run_token(struct lane_job *job, void *worker)
+{
+	struct request *r = (struct request *)job;
+	struct token_worker *w = worker;
+	struct err_detail detail = { "" };
+	bool reload = false;
+	enum err e;
+
+	if (w == NULL) {
+		request_answer_error(r, ERR_NOMEM, NULL);
+		return LANE_DONE;
+	}
+	if (atomic_load(&r->claimed))
+		return LANE_DONE;
+	e = try_token(r, w, &reload, &detail);
+	if (e == ERR_OK)
+		return LANE_DONE;
+	if (e == ERR_TOKEN_BUSY && w->session == NULL && others_have_sessions(w))
+		return LANE_PARK;
+	judge_token(r, w, e, e == ERR_KEY_MISSING && reload, &detail);
+	return go_on(r, w, e, reload, &detail);
+}
+
+/* The worker that has it hangs, so a copy goes to the next token. @return false: none, no time */
+static bool try_elsewhere(const struct request *r)
+{
+	struct request *copy = clock_mono_ms() < r->deadline_ms ? request_clone(r) : NULL;
+
+	if (copy == NULL)
+		return false;
+	if (request_token_start(copy))
+		return true;
+	request_free(&copy->job);
+	return false;
+}
+
+static void expire_token(struct lane_job *job)
+{
+	struct request *r = (struct request *)job;
+	struct tokenlane *token;
+	struct err_detail detail;
+
+	if (!request_claim(r))
+		return;
+	token = keyring_token(r->ring, r->token);
+	err_detail_set(&detail, "token %s did not answer in time",
+		       token_name(tokenlane_token(token)));
+	health_failed(tokenlane_health(token), ERR_TOKEN_TIMEOUT, true, &detail);
+	if (!try_elsewhere(r))
+		peer_fail(r->peer, r->msg.id, ERR_TOKEN_TIMEOUT, &detail);
+}
+
+bool request_token_start(struct request *r)
+{
+	r->job.run = run_token;
+	r->job.expire = expire_token;
+	while (choose_token(r)) {
+		if (lane_submit(r->job.next_lane, &r->job) == ERR_OK)
+			return true;
+		r->resting = ERR_BUSY; /* its queue is full: the next one */
+		err_detail_set(&r->resting_detail, "too many signatures wait for the token");
+	}
+	return false;
+}

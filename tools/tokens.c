@@ -129,7 +129,9 @@ enum err tokens_try(struct tokens *tokens, const struct p11_uri *hint,
 {
 	enum err e = ERR_CONFIG;
 
-	err_detail_set(detail, "no token is configured: set PKCS11Module and PKCS11PinSource or "
+	if (tokens->table->count == 0)
+		err_detail_set(detail,
+			       "no token is configured: set PKCS11Module and PKCS11PinSource or "
 			       "TokenTable (-x FILE), or give --module and --pin-source");
 	for (size_t i = 0; i < tokens->table->count; i++) {
 		struct open_token *o = &tokens->list[i];

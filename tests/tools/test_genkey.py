@@ -1,6 +1,7 @@
 """hsmdkim-genkey with key files, side by side with opendkim-genkey."""
 import json
 import os
+import pty
 import signal
 import stat
 import subprocess
@@ -203,6 +204,23 @@ class Lists(ToolCase):
         for i in range(count):
             value = "".join(zone_strings(self.read("out", "d%d.example" % i, "s.txt")))
             self.assertEqual(value.split("p=")[1], public_key(self.path("out", "d%d.example" % i, "s.private")))
+
+    def test_a_terminal_shows_a_progress_bar(self):
+        names = self.write("domains", "a.example\nb.example\n")
+        master, slave = pty.openpty()
+        with subprocess.Popen([os.path.join(BIN, "hsmdkim-genkey"), "--domains", names, "-D", self.path("out"), "--type", "ed25519"],
+                              stdout=subprocess.DEVNULL, stderr=slave) as process:
+            os.close(slave)
+            seen = b""
+            try:
+                while chunk := os.read(master, 4096):
+                    seen += chunk
+            except OSError:
+                pass  # the other end is closed
+            process.wait(30)
+        os.close(master)
+        self.assertIn(b"[###############...............] 1/2 a.example", seen)
+        self.assertIn(b"[##############################] 2/2 b.example", seen)
 
     def test_bad_line_is_named(self):
         names = self.write("domains", "good.example\nbad/../../etc\n")

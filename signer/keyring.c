@@ -236,8 +236,15 @@ struct tokenlane *keyring_token(const struct keyring *ring, size_t i)
 
 /* ---- keys ---- */
 
+/* Does "%" in the row make another key for each From domain? */
+static bool follows_from(const struct keytable_row *row)
+{
+	return slice_eq(row->domain, SLICE_LIT("%")) ||
+	       (row->kind == KEYREF_FILE && slice_find(row->ref, '%') != row->ref.len);
+}
+
 static enum err make_key(struct keyring *r, struct slice name, struct slice from_domain,
-			 struct signkey **ret_key, struct err_detail *detail)
+			 struct signkey **ret_key, bool *ret_follows, struct err_detail *detail)
 {
 	struct keytable_row row;
 	char *domain = NULL;
@@ -248,6 +255,8 @@ static enum err make_key(struct keyring *r, struct slice name, struct slice from
 	if (r->table != NULL)
 		e = keytable_find(r->table, name, from_domain, &row, &domain, &ref);
 	if (e == ERR_OK)
+		*ret_follows = follows_from(&row);
+	if (e == ERR_OK)
 		e = signkey_new(&row, domain, ref, r->token_count, ret_key, detail);
 	else
 		err_detail_set(detail, "key '%s': %s", text_sanitize(name, shown, sizeof(shown)),
@@ -257,27 +266,69 @@ static enum err make_key(struct keyring *r, struct slice name, struct slice from
 	return e;
 }
 
+static struct place *place_of(const struct keyring *ring, struct slice name,
+			      struct slice from_domain)
+{
+	return &ring->places[(hash_bytes(name) * 31 + hash_bytes(from_domain)) % PLACES];
+}
+
+static bool holds(const struct place *p, struct slice name, struct slice from_domain)
+{
+	return p->key != NULL && slice_eq(slice_str(p->key->name), name) &&
+	       slice_eq(slice_str(p->from_domain), from_domain);
+}
+
 enum err keyring_find(struct keyring *ring, struct slice name, struct slice from_domain,
 		      struct signkey **ret_key, struct err_detail *detail)
 {
-	struct place *p = &ring->places[(hash_bytes(name) * 31 + hash_bytes(from_domain)) % PLACES];
+	static const struct slice any = SLICE_INIT(""); /* a row without "%" is one key for all */
 	struct signkey *key = NULL;
+	bool follows = false;
+	struct place *p = place_of(ring, name, any);
 	enum err e;
 
-	if (p->key != NULL && slice_eq(slice_str(p->key->name), name) &&
-	    slice_eq(slice_str(p->from_domain), from_domain)) {
+	if (!holds(p, name, any))
+		p = place_of(ring, name, from_domain);
+	if (holds(p, name, any) || holds(p, name, from_domain)) {
 		*ret_key = signkey_ref(p->key);
 		return ERR_OK;
 	}
-	e = make_key(ring, name, from_domain, &key, detail);
+	e = make_key(ring, name, from_domain, &key, &follows, detail);
 	if (e != ERR_OK)
 		return e;
+	p = place_of(ring, name, follows ? from_domain : any);
 	empty(p);
-	p->from_domain = slice_dup(from_domain);
+	p->from_domain = slice_dup(follows ? from_domain : any);
 	if (p->from_domain != NULL)
 		p->key = signkey_ref(key);
 	*ret_key = key;
 	return ERR_OK;
+}
+
+struct collecting {
+	struct slice *names;
+	size_t max;
+	size_t count;
+};
+
+static bool collect_name(void *ctx, const struct keytable_row *row, const char *origin)
+{
+	struct collecting *c = ctx;
+
+	(void)origin;
+	if (!follows_from(row))
+		c->names[c->count++] = row->name;
+	return c->count < c->max;
+}
+
+size_t keyring_fixed_names(const struct keyring *ring, struct slice *names, size_t max)
+{
+	struct collecting c = { names, max, 0 };
+
+	if (ring->table == NULL || max == 0 ||
+	    keytable_each(ring->table, collect_name, &c) != ERR_OK)
+		return 0;
+	return c.count;
 }
 
 static struct slice pem_of_row(const struct keyring *ring, struct slice name)

@@ -48,4 +48,7 @@ NODISCARD enum err keyring_find(struct keyring *ring, struct slice name, struct 
  * supervisor read because only root may. Empty for other keys. Borrows from the keyring. */
 struct slice keyring_key_text(const struct keyring *ring, const struct signkey *key);
 
+/** The names of the first rows that do not follow the From domain, at most max. @return how many */
+size_t keyring_fixed_names(const struct keyring *ring, struct slice *names, size_t max);
+
 #endif

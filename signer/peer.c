@@ -12,7 +12,9 @@
 
 struct peer {
 	atomic_uint refs;
-	int fd;
+	int fd; /* -1: local */
+	void (*answered)(void *ctx, uint64_t id, enum err error, const char *text);
+	void *ctx;
 };
 
 struct peer *peer_new(int fd)
@@ -27,6 +29,21 @@ struct peer *peer_new(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	atomic_init(&peer->refs, 1);
 	peer->fd = fd;
+	return peer;
+}
+
+struct peer *peer_new_local(void (*answered)(void *ctx, uint64_t id, enum err error,
+					     const char *text),
+			    void *ctx)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+
+	if (peer == NULL)
+		return NULL;
+	atomic_init(&peer->refs, 1);
+	peer->fd = -1;
+	peer->answered = answered;
+	peer->ctx = ctx;
 	return peer;
 }
 
@@ -46,7 +63,8 @@ void peer_unref(struct peer **peer)
 	*peer = NULL;
 	if (atomic_fetch_sub(&p->refs, 1) != 1)
 		return;
-	(void)close(p->fd);
+	if (p->fd >= 0)
+		(void)close(p->fd);
 	free(p);
 }
 
@@ -60,6 +78,12 @@ void peer_answer(struct peer *peer, const struct wire_msg *answer)
 	AUTO(buf_done) struct buf packet;
 
 	buf_init(&packet, WIRE_PACKET_BYTES);
+	if (peer->answered != NULL) {
+		peer->answered(peer->ctx, answer->id,
+			       answer->type == WIRE_FAILED ? answer->error : ERR_OK,
+			       answer->type == WIRE_FAILED ? answer->text.ptr : "");
+		return;
+	}
 	if (wire_encode(answer, &packet) == ERR_OK)
 		(void)send(peer->fd, packet.data, packet.len, MSG_NOSIGNAL);
 }

@@ -9,6 +9,14 @@ struct peer;
 
 /** @param fd owned from now on @return NULL when memory is short (fd is closed) */
 NODISCARD struct peer *peer_new(int fd);
+
+/**
+ * A peer in this process: answers come to a function, from any thread.
+ * @param answered error is ERR_OK for an answer that is none @return NULL when memory is short
+ */
+NODISCARD struct peer *peer_new_local(void (*answered)(void *ctx, uint64_t id, enum err error,
+						       const char *text),
+				      void *ctx);
 struct peer *peer_ref(struct peer *peer);
 void peer_unref(struct peer **peer);
 

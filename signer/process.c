@@ -6,6 +6,7 @@
 #include "config/handover.h"
 #include "config/logsetup.h"
 #include "pkcs11/module.h"
+#include "signer/keycheck.h"
 #include "signer/request.h"
 #include "signer/watch.h"
 
@@ -47,6 +48,7 @@ struct process {
 	struct old_ring old[OLD_RINGS_MAX]; /* the newest first */
 	size_t old_count;
 	struct keyring *loaded; /* waits for COMMIT */
+	struct keycheck *check; /* of current's keys, NULL: over */
 	struct peer *peer;
 	bool peer_complained; /* its nonsense was logged */
 	struct request_env env;
@@ -169,6 +171,8 @@ static void commit(struct process *p, uint32_t generation)
 	log_line(LOG_LEVEL_INFO, "signer: %zu keys in the KeyTable, %zu tokens",
 		 keyring_key_count(p->current), keyring_token_count(p->current));
 	forget_notes(p);
+	keycheck_stop(&p->check);
+	p->check = keycheck_new(p->current);
 	p->ready_by_ms = clock_mono_ms() + READY_WAIT_MS;
 }
 
@@ -326,6 +330,9 @@ static void tick(struct process *p)
 	while (p->old_count > 0 && now_ms >= p->old[p->old_count - 1].until_ms)
 		drop_oldest(p);
 	say_ready_when_due(p, now_ms);
+	/* After the tokens were tried: theirs is the first line when they are away. */
+	if (p->check != NULL && atomic_load(&p->ready) && !keycheck_step(p->check, &p->env))
+		keycheck_stop(&p->check);
 	if (atomic_load(&p->restart))
 		leave(SIGNER_EXIT_RESTART);
 }

@@ -1,0 +1,101 @@
+/* The check of a new generation's keys. */
+#include "signer/keycheck.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+/* At a time: mail has its sessions for itself. */
+#define AT_A_TIME 2u
+#define DEADLINE_MS 30000u
+
+struct keycheck {
+	atomic_uint refs; /* the process and each request's peer */
+	struct keyring *ring;
+	struct peer *peer;
+	struct slice *names;
+	size_t count;
+	size_t next;
+	atomic_size_t answered;
+	atomic_size_t bad;
+	atomic_bool halted; /* a token is away: its own lines say so, not one a key */
+};
+
+static void unref(struct keycheck *c)
+{
+	if (atomic_fetch_sub(&c->refs, 1) != 1)
+		return;
+	keyring_unref(&c->ring);
+	free(c->names);
+	free(c);
+}
+
+static void on_answer(void *ctx, uint64_t id, enum err error, const char *text)
+{
+	struct keycheck *c = ctx;
+	char name[128];
+
+	if (error != ERR_OK && err_class(error) == ERR_CLASS_TEMP) {
+		atomic_store(&c->halted, true);
+	} else if (error != ERR_OK) {
+		atomic_fetch_add(&c->bad, 1);
+		log_line(LOG_LEVEL_ERROR,
+			 "key %s cannot be used: %s%s%s; mail that needs it is deferred",
+			 text_sanitize(c->names[id], name, sizeof(name)), err_text(error),
+			 text[0] != '\0' ? ": " : "", text);
+	}
+	atomic_fetch_add(&c->answered, 1);
+	unref(c);
+}
+
+struct keycheck *keycheck_new(struct keyring *ring)
+{
+	struct keycheck *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	atomic_init(&c->refs, 1);
+	c->ring = keyring_ref(ring);
+	c->names = calloc(KEYCHECK_MAX, sizeof(*c->names));
+	c->peer = peer_new_local(on_answer, c);
+	if (c->names == NULL || c->peer == NULL) {
+		keycheck_stop(&c);
+		return NULL;
+	}
+	c->count = keyring_fixed_names(ring, c->names, KEYCHECK_MAX);
+	return c;
+}
+
+bool keycheck_step(struct keycheck *check, const struct request_env *env)
+{
+	while (check->next < check->count && !atomic_load(&check->halted) &&
+	       check->next - atomic_load(&check->answered) < AT_A_TIME) {
+		const struct wire_msg msg = {
+			.type = WIRE_OPEN,
+			.id = check->next,
+			.left_ms = DEADLINE_MS,
+			.key_name = check->names[check->next],
+		};
+
+		check->next++;
+		atomic_fetch_add(&check->refs, 1);
+		request_start(env, check->ring, check->peer, &msg);
+	}
+	if (atomic_load(&check->answered) < check->next ||
+	    (check->next < check->count && !atomic_load(&check->halted)))
+		return true;
+	log_line(LOG_LEVEL_INFO, "signer: %zu of %zu keys checked, %zu cannot be used", check->next,
+		 keyring_key_count(check->ring), atomic_load(&check->bad));
+	return false;
+}
+
+void keycheck_stop(struct keycheck **check)
+{
+	if (check == NULL || *check == NULL)
+		return;
+	atomic_store(&(*check)->halted, true);
+	peer_unref(&(*check)->peer);
+	unref(*check);
+	*check = NULL;
+}

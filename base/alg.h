@@ -1,4 +1,5 @@
-/* The signature algorithms: rows of one registry, so that a new one is a row and not a hunt for switches. */
+/* The signature algorithms: rows of one registry, so that a new one is a row and not a hunt for
+ * switches. */
 #ifndef BASE_ALG_H
 #define BASE_ALG_H
 

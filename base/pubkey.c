@@ -29,27 +29,37 @@ void pubkey_free(struct pubkey **key)
 	*key = NULL;
 }
 
+/* What follows from key->pkey. */
+static enum err describe(struct pubkey *key)
+{
+	if (EVP_PKEY_is_a(key->pkey, "RSA"))
+		key->type = KEY_TYPE_RSA;
+	else if (EVP_PKEY_is_a(key->pkey, "ED25519"))
+		key->type = KEY_TYPE_ED25519;
+	else
+		return ERR_KEY_BAD;
+	key->bits = key->type == KEY_TYPE_RSA ? (unsigned)EVP_PKEY_get_bits(key->pkey) : 256;
+	key->spki_len = i2d_PUBKEY(key->pkey, &key->spki);
+	if (key->spki_len <= 0 || EVP_Digest(key->spki, (size_t)key->spki_len, key->fingerprint,
+					     NULL, EVP_sha256(), NULL) != 1)
+		return ERR_NOMEM;
+	return ERR_OK;
+}
+
 /* Takes pkey over, also on failure. */
 static enum err wrap(EVP_PKEY *pkey, struct pubkey **ret_key)
 {
 	AUTO(pubkey_free) struct pubkey *key = calloc(1, sizeof(*key));
+	enum err e;
 
 	if (key == NULL) {
 		EVP_PKEY_free(pkey);
 		return ERR_NOMEM;
 	}
 	key->pkey = pkey;
-	if (EVP_PKEY_is_a(pkey, "RSA"))
-		key->type = KEY_TYPE_RSA;
-	else if (EVP_PKEY_is_a(pkey, "ED25519"))
-		key->type = KEY_TYPE_ED25519;
-	else
-		return ERR_KEY_BAD;
-	key->bits = key->type == KEY_TYPE_RSA ? (unsigned)EVP_PKEY_get_bits(pkey) : 256;
-	key->spki_len = i2d_PUBKEY(pkey, &key->spki);
-	if (key->spki_len <= 0 || EVP_Digest(key->spki, (size_t)key->spki_len, key->fingerprint,
-					     NULL, EVP_sha256(), NULL) != 1)
-		return ERR_NOMEM;
+	e = describe(key);
+	if (e != ERR_OK)
+		return e;
 	*ret_key = key;
 	key = NULL; /* handed over */
 	return ERR_OK;

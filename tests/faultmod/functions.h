@@ -1,6 +1,7 @@
 /*
  * Cryptoki 2.40, all of it but C_GetFunctionList: one row a function, FUNCTION(name, parameters,
- * arguments). PLAIN rows are generated (faultmod.c); SHAPED ones have faults of their own (shaped.c).
+ * arguments). PLAIN rows are generated (faultmod.c); SHAPED ones have faults of their own
+ * (shaped.c).
  */
 #ifndef TESTS_FAULTMOD_FUNCTIONS_H
 #define TESTS_FAULTMOD_FUNCTIONS_H

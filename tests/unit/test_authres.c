@@ -88,8 +88,8 @@ static void every_forgery_is_known(void **state)
 		"\"\"; dkim=pass",
 		/* other spellings of the name (RFC 8616, UTS 46) */
 		"\xef\xbd\x8d\xef\xbd\x98.example.com; dkim=pass",
-		"mx\xe3\x80\x82"
-		"example.com; dkim=pass",
+		("mx\xe3\x80\x82"
+		 "example.com; dkim=pass"),
 		"mx\xc2\xad.example.com; dkim=pass",
 	};
 
@@ -113,8 +113,8 @@ static void other_hosts_fields_stay(void **state)
 		"other.example.net; dkim=pass reason=\"mx.example.com; dkim=pass\"",
 		"other.example.net 1; dkim=pass (never closed mx.example.com",
 		/* what some large sites send: no authserv-id at all */
-		"spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=a.example; dkim=pass "
-		"header.d=b.example",
+		("spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=a.example; dkim=pass "
+		 "header.d=b.example"),
 		"other.example.net; =?utf-8?q?x?=",
 		"otherexample\"; dkim=pass",
 	};

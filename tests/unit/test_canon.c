@@ -375,6 +375,7 @@ static void names_are_found_without_case(void **state)
 /* A body of any length, mostly plain, that ends as the kernels expect. */
 static char *random_inside(uint32_t *seed, size_t *ret_len)
 {
+	char *exact;
 	size_t max = 1 + next_random(seed) % 400;
 	char *text = malloc(max + 1);
 	size_t len;
@@ -386,10 +387,10 @@ static char *random_inside(uint32_t *seed, size_t *ret_len)
 			if (next_random(seed) % 64 != 0)
 				text[i] = 'x';
 	text[len] = "z\n"[next_random(seed) % 2];
-	text = realloc(text, len + 1); /* exact: a sanitizer sees a byte too far */
-	assert_non_null(text);
+	exact = realloc(text, len + 1); /* a sanitizer sees a byte too far */
+	assert_non_null(exact);
 	*ret_len = len + 1;
-	return text;
+	return exact;
 }
 
 static void every_kernel_does_what_the_plain_one_does(void **state)

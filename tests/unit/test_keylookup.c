@@ -177,8 +177,8 @@ static void a_thousand_messages_without_dns_leave_nothing_behind(void **state)
 			for (unsigned n = 0; n < NAMES; n++) {
 				char text[64];
 
-				(void)snprintf(text, sizeof(text), "never%u-%u._domainkey.b%u.example",
-					       round, n, i);
+				(void)snprintf(text, sizeof(text),
+					       "never%u-%u._domainkey.b%u.example", round, n, i);
 				names[n] = name_of(text);
 			}
 			assert_int_equal(keylookup_start(arena, source, names, NAMES, &lookups[i]),

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_FILE_BYTES (64u * 1024u)
+#define KEY_FILE_BYTES ((size_t)64 * 1024)
 
 struct filekey {
 	EVP_PKEY *pkey;

@@ -378,6 +378,7 @@ static char *random_inside(uint32_t *seed, size_t *ret_len)
 	char *exact;
 	size_t max = 1 + next_random(seed) % 400;
 	char *text = malloc(max + 1);
+	char *exact;
 	size_t len;
 
 	assert_non_null(text);

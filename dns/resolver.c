@@ -17,33 +17,71 @@ struct dns_resolver {
 	pthread_t pump;
 	bool pump_runs;
 	atomic_bool stop;
+	pthread_mutex_t lock; /* guards all below, and what the queries say it guards */
+	struct dns_query *under_way;
+	size_t under_way_count;
 };
 
 /* How long the pump may sleep, and so how long dns_resolver_free() takes at most. */
 #define PUMP_POLL_MS 100
 
-/* One question under way. The asker frees it only when the callback has run or is sure never to
- * run. */
+/*
+ * One question. libunbound works on until it has an answer or gives up, also for an asker that went
+ * away, so a question is under way until its callback has run: only so can they be counted.
+ */
 struct dns_query {
 	struct dns_resolver *resolver;
-	int id;
-	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t came;
-	bool done;
+	/* The resolver's lock guards all below. */
+	struct dns_query *next;
+	struct dns_query **prev; /* what points to us; NULL: not under way */
+	bool abandoned;		 /* no asker any more: the callback frees it */
 	int error;
 	struct ub_result *result;
 };
 
+static void query_free(struct dns_query *q)
+{
+	ub_resolve_free(q->result);
+	(void)pthread_cond_destroy(&q->came);
+	free(q);
+}
+
+static void link_query(struct dns_resolver *r, struct dns_query *q)
+{
+	q->next = r->under_way;
+	q->prev = &r->under_way;
+	if (q->next != NULL)
+		q->next->prev = &q->next;
+	r->under_way = q;
+	r->under_way_count++;
+}
+
+static void unlink_query(struct dns_resolver *r, struct dns_query *q)
+{
+	*q->prev = q->next;
+	if (q->next != NULL)
+		q->next->prev = q->prev;
+	q->prev = NULL;
+	r->under_way_count--;
+}
+
 static void question_answered(void *ctx, int error, struct ub_result *result)
 {
 	struct dns_query *q = ctx;
+	struct dns_resolver *r = q->resolver;
+	bool abandoned;
 
-	(void)pthread_mutex_lock(&q->lock);
+	(void)pthread_mutex_lock(&r->lock);
+	unlink_query(r, q);
 	q->error = error;
 	q->result = result;
-	q->done = true;
-	(void)pthread_cond_signal(&q->came);
-	(void)pthread_mutex_unlock(&q->lock);
+	abandoned = q->abandoned;
+	if (!abandoned)
+		(void)pthread_cond_signal(&q->came);
+	(void)pthread_mutex_unlock(&r->lock);
+	if (abandoned)
+		query_free(q);
 }
 
 static void *pump_main(void *ctx)
@@ -87,14 +125,22 @@ static enum err set_nameservers(struct ub_ctx *ub, const char *list, struct err_
 	return ERR_OK;
 }
 
-/* Room for many questions at once; the defaults of the library are for one or two. */
-static void set_sizes(struct ub_ctx *ub)
+/*
+ * Room for many questions at once; the defaults of the library are for one or two.
+ *
+ * And an end to questions that nobody answers. By default such a question lives for minutes and
+ * holds a socket, and a server that was silent for a few is not asked for anything for 15 minutes:
+ * with one forwarder, anyone who can send mail could stop all look-ups with a domain whose servers
+ * are silent. So there are three attempts, doubled from 376 ms, which leave the server usable, and
+ * what is known of a server's silence is forgotten after a second.
+ */
+static void set_options(struct ub_ctx *ub)
 {
 	static const char *const options[][2] = {
-		{ "outgoing-range:", "512" },
-		{ "num-queries-per-thread:", "1024" },
-		{ "do-not-query-localhost:", "no" },
-		{ "qname-minimisation:", "no" },
+		{ "outgoing-range:", "512" },	     { "num-queries-per-thread:", "1024" },
+		{ "do-not-query-localhost:", "no" }, { "qname-minimisation:", "no" },
+		{ "outbound-msg-retry:", "3" },	     { "infra-cache-max-rtt:", "4000" },
+		{ "infra-host-ttl:", "1" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
@@ -107,7 +153,7 @@ static enum err configure(struct ub_ctx *ub, const struct dns_resolver_config *c
 	enum err e = ERR_OK;
 	int error = 0;
 
-	set_sizes(ub);
+	set_options(ub);
 	if (c->unbound_config != NULL)
 		error = ub_ctx_config(ub, c->unbound_config);
 	if (error != 0)
@@ -130,6 +176,7 @@ static enum err start(struct dns_resolver *r, const struct dns_resolver_config *
 {
 	enum err e;
 
+	(void)pthread_mutex_init(&r->lock, NULL);
 	r->ub = ub_ctx_create();
 	if (r->ub == NULL)
 		return ERR_NOMEM;
@@ -157,6 +204,7 @@ enum err dns_resolver_new(const struct dns_resolver_config *config,
 void dns_resolver_free(struct dns_resolver **resolver)
 {
 	struct dns_resolver *r = *resolver;
+	struct dns_query *next;
 
 	if (r == NULL)
 		return;
@@ -165,6 +213,12 @@ void dns_resolver_free(struct dns_resolver **resolver)
 		(void)pthread_join(r->pump, NULL);
 	if (r->ub != NULL)
 		ub_ctx_delete(r->ub);
+	/* Their callbacks will not come any more. */
+	for (struct dns_query *q = r->under_way; q != NULL; q = next) {
+		next = q->next;
+		query_free(q);
+	}
+	(void)pthread_mutex_destroy(&r->lock);
 	free(r);
 	*resolver = NULL;
 }
@@ -189,19 +243,6 @@ static void take_result(const struct ub_result *u, struct dns_answer *answer)
 			return;
 }
 
-static void wait_until(struct dns_query *q, int64_t deadline_ms)
-{
-	struct timespec until = { .tv_sec = (time_t)(deadline_ms / 1000),
-				  .tv_nsec = (long)(deadline_ms % 1000) * 1000000 };
-	int error = 0;
-
-	(void)pthread_mutex_lock(&q->lock);
-	while (!q->done && error == 0)
-		error = deadline_ms < 0 ? pthread_cond_wait(&q->came, &q->lock)
-					: pthread_cond_timedwait(&q->came, &q->lock, &until);
-	(void)pthread_mutex_unlock(&q->lock);
-}
-
 static struct dns_query *query_new(struct dns_resolver *resolver)
 {
 	struct dns_query *q = calloc(1, sizeof(*q));
@@ -210,7 +251,6 @@ static struct dns_query *query_new(struct dns_resolver *resolver)
 	if (q == NULL)
 		return NULL;
 	q->resolver = resolver;
-	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&q->came, &attr);
@@ -218,22 +258,25 @@ static struct dns_query *query_new(struct dns_resolver *resolver)
 	return q;
 }
 
-static void query_free(struct dns_query *q)
+/* @return false: too many are under way */
+static bool admit(struct dns_resolver *r, struct dns_query *q)
 {
-	ub_resolve_free(q->result);
-	(void)pthread_cond_destroy(&q->came);
-	(void)pthread_mutex_destroy(&q->lock);
-	free(q);
+	bool ok;
+
+	(void)pthread_mutex_lock(&r->lock);
+	ok = r->under_way_count < DNS_QUERIES_MAX;
+	if (ok)
+		link_query(r, q);
+	(void)pthread_mutex_unlock(&r->lock);
+	return ok;
 }
 
-static bool is_done(struct dns_query *q)
+static void withdraw(struct dns_resolver *r, struct dns_query *q)
 {
-	bool done;
-
-	(void)pthread_mutex_lock(&q->lock);
-	done = q->done;
-	(void)pthread_mutex_unlock(&q->lock);
-	return done;
+	(void)pthread_mutex_lock(&r->lock);
+	unlink_query(r, q);
+	(void)pthread_mutex_unlock(&r->lock);
+	query_free(q);
 }
 
 enum err dns_query_start(struct dns_resolver *resolver, const char *name, enum dns_type type,
@@ -243,12 +286,34 @@ enum err dns_query_start(struct dns_resolver *resolver, const char *name, enum d
 
 	if (q == NULL)
 		return ERR_NOMEM;
-	if (ub_resolve_async(resolver->ub, name, (int)type, 1, q, question_answered, &q->id) != 0) {
+	if (!admit(resolver, q)) {
 		query_free(q);
+		return ERR_BUSY;
+	}
+	if (ub_resolve_async(resolver->ub, name, (int)type, 1, q, question_answered, NULL) != 0) {
+		withdraw(resolver, q);
 		return ERR_IO;
 	}
 	*ret_query = q;
 	return ERR_OK;
+}
+
+/* @return true: the callback has run; false: it will free the query */
+static bool wait_or_abandon(struct dns_query *q, int64_t deadline_ms)
+{
+	struct dns_resolver *r = q->resolver;
+	struct timespec until = { .tv_sec = (time_t)(deadline_ms / 1000),
+				  .tv_nsec = (long)(deadline_ms % 1000) * 1000000 };
+	int error = 0;
+	bool done;
+
+	(void)pthread_mutex_lock(&r->lock);
+	while (q->prev != NULL && error == 0)
+		error = pthread_cond_timedwait(&q->came, &r->lock, &until);
+	done = q->prev == NULL;
+	q->abandoned = !done;
+	(void)pthread_mutex_unlock(&r->lock);
+	return done;
 }
 
 void dns_query_finish(struct dns_query **query, int64_t deadline_ms, struct dns_answer *answer)
@@ -256,13 +321,14 @@ void dns_query_finish(struct dns_query **query, int64_t deadline_ms, struct dns_
 	struct dns_query *q = *query;
 
 	*query = NULL;
-	wait_until(q, deadline_ms);
-	/* Not found any more: the callback has run or is running. */
-	if (!is_done(q) && ub_cancel(q->resolver->ub, q->id) != 0)
-		wait_until(q, -1);
+	if (!wait_or_abandon(q, deadline_ms)) {
+		if (answer != NULL)
+			answer->status = DNS_TIMEOUT;
+		return;
+	}
 	if (answer != NULL) {
-		answer->status = q->done ? DNS_SERVFAIL : DNS_TIMEOUT;
-		if (q->done && q->error == 0 && q->result != NULL)
+		answer->status = DNS_SERVFAIL;
+		if (q->error == 0 && q->result != NULL)
 			take_result(q->result, answer);
 	}
 	query_free(q);

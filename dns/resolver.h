@@ -33,7 +33,11 @@ void dns_resolver_ask(struct dns_resolver *resolver, const char *name, enum dns_
 
 struct dns_query;
 
-/** Start a question and go on. @return ERR_NOMEM, ERR_IO (libunbound took none) */
+/** Questions under way at once, those of askers that went away included: each may hold a socket. */
+#define DNS_QUERIES_MAX 400U
+
+/** Start a question and go on. @return ERR_NOMEM, ERR_BUSY (DNS_QUERIES_MAX), ERR_IO (libunbound
+ * took none) */
 NODISCARD enum err dns_query_start(struct dns_resolver *resolver, const char *name,
 				   enum dns_type type, struct dns_query **ret_query);
 

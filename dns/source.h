@@ -24,8 +24,8 @@ NODISCARD enum err dns_source_new_file(struct slice text, struct dns_source **re
 /** No ticket may be out. */
 void dns_source_free(struct dns_source **source);
 
-/** Ask for the TXT records of a name. @return ERR_NOMEM, ERR_IO, ERR_LIMIT (no domain name is that
- * long) */
+/** Ask for the TXT records of a name. @return ERR_NOMEM, ERR_IO, ERR_BUSY (too many questions are
+ * under way), ERR_LIMIT (no domain name is that long) */
 NODISCARD enum err dns_source_ask(struct dns_source *source, struct slice name,
 				  struct dns_ticket **ret_ticket);
 

@@ -165,13 +165,13 @@ static enum err write_tags(struct sigwriter *w, const struct hdrstore *headers,
 		sigwriter_tag_u64(w, "x", (uint64_t)(params->now + params->ttl_s));
 	if (request->identity.len != 0)
 		e = write_identity(w, request->identity);
+	if (params->request_reports)
+		sigwriter_tag(w, "r", SLICE_LIT("y"));
 	if (e == ERR_OK)
 		e = write_body_hash(w, params->body_digest);
 	if (params->write_length)
 		sigwriter_tag_u64(w, "l", params->body_length);
 	sigwriter_tag_list(w, "h", list->names, list->count);
-	if (params->request_reports)
-		sigwriter_tag(w, "r", SLICE_LIT("y"));
 	if (params->copy_headers && e == ERR_OK)
 		e = write_copies(w, headers, params->select);
 	sigwriter_open_b(w);

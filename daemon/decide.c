@@ -63,9 +63,15 @@ static void take_addr(struct work *w)
 		w->addr_text[0] = '\0';
 }
 
+/* @return NULL when the MTA did not send it */
+static const char *raw_macro(const struct work *w, const char *name)
+{
+	return w->in->macro != NULL ? w->in->macro(w->in->macro_ctx, name) : NULL;
+}
+
 static struct slice macro(const struct work *w, const char *name)
 {
-	return slice_str(w->in->macro != NULL ? w->in->macro(w->in->macro_ctx, name) : NULL);
+	return slice_str(raw_macro(w, name));
 }
 
 /* @return ERR_OK and whether the set holds the key; other errors are the table's */
@@ -104,7 +110,7 @@ static bool macro_row(void *ctx, struct slice key, struct slice value, const cha
 {
 	struct macro_search *search = ctx;
 	char name[128];
-	struct slice got;
+	const char *got;
 
 	(void)origin;
 	/* The MTA's name of a macro of several letters has braces; the list may leave them out. */
@@ -114,8 +120,9 @@ static bool macro_row(void *ctx, struct slice key, struct slice value, const cha
 		(void)snprintf(name, sizeof(name), "{%.*s}", SLICE_FMT(key));
 	else
 		(void)snprintf(name, sizeof(name), "%.*s", SLICE_FMT(key));
-	got = macro(search->w, name);
-	search->found = !slice_empty(got) && (slice_empty(value) || value_is_one_of(got, value));
+	got = raw_macro(search->w, name);
+	search->found =
+		got != NULL && (slice_empty(value) || value_is_one_of(slice_str(got), value));
 	return !search->found;
 }
 
@@ -128,7 +135,7 @@ static enum err from_mta(struct work *w, bool *ret_ours)
 
 	if (err == ERR_OK && !*ret_ours && w->rules->log_why)
 		note(w, LOG_LEVEL_INFO, "no MTA name match (host=%s, MTA=%s)",
-		     text_sanitize(w->in->host, host, sizeof(host)),
+		     text_sanitize(macro(w, "j"), host, sizeof(host)),
 		     text_sanitize(name, shown, sizeof(shown)));
 	return err;
 }
@@ -144,7 +151,7 @@ static enum err from_macro(struct work *w, bool *ret_ours)
 	return err;
 }
 
-static bool from_internal(struct work *w)
+static bool from_internal_or_authenticated(struct work *w)
 {
 	char host[SHOWN_BYTES];
 	struct slice rule = { NULL, 0 };
@@ -152,10 +159,14 @@ static bool from_internal(struct work *w)
 	if (w->rules->internal_hosts != NULL &&
 	    hostlist_match(w->rules->internal_hosts, w->in->host, w->addr, &rule))
 		return true;
-	if (w->rules->log_why)
+	if (!slice_empty(macro(w, "{auth_type}")))
+		return true;
+	if (w->rules->log_why) {
 		note(w, LOG_LEVEL_INFO, "%s [%s] not internal%s%.*s",
 		     text_sanitize(w->in->host, host, sizeof(host)), w->addr_text,
 		     slice_empty(rule) ? "" : ": excluded by ", SLICE_FMT(rule));
+		note(w, LOG_LEVEL_INFO, "not authenticated");
+	}
 	return false;
 }
 
@@ -171,9 +182,7 @@ static enum err from_ours(struct work *w, bool *ret_ours)
 		err = from_macro(w, ret_ours);
 	if (err != ERR_OK || *ret_ours)
 		return err;
-	*ret_ours = from_internal(w) || !slice_empty(macro(w, "{auth_type}"));
-	if (!*ret_ours && w->rules->log_why)
-		note(w, LOG_LEVEL_INFO, "not authenticated");
+	*ret_ours = from_internal_or_authenticated(w);
 	return ERR_OK;
 }
 
@@ -199,13 +208,32 @@ static enum err single_key(struct work *w, struct slice key_domain, bool parent)
 	return ERR_OK;
 }
 
-/* Domain and SubDomains: the one key for the domain, for a parent of it, or for "*". */
+static enum err holds_or_star(const struct dataset *set, struct slice key, bool *ret_holds)
+{
+	enum err err = holds(set, key, ret_holds);
+
+	return err == ERR_OK && !*ret_holds ? holds(set, SLICE_LIT("*"), ret_holds) : err;
+}
+
+static void note_not_listed(struct work *w, const char *what, struct slice domain)
+{
+	char shown[SHOWN_BYTES];
+
+	if (w->rules->log_why)
+		note(w, LOG_LEVEL_INFO, "no signing %s match for '%s'", what,
+		     text_sanitize(domain, shown, sizeof(shown)));
+}
+
+/* Domain and SubDomains: the one key for the domain (or "*"), else for a parent of it. OpenDKIM
+ * says that no parent matched even when it was not asked to look. */
 static enum err find_single(struct work *w, struct slice domain)
 {
 	struct slice parent = domain;
 	bool found = false;
-	enum err err = holds(w->rules->domain, domain, &found);
+	enum err err = holds_or_star(w->rules->domain, domain, &found);
 
+	if (err == ERR_OK && !found)
+		note_not_listed(w, "domain", domain);
 	while (err == ERR_OK && !found && w->rules->sub_domains) {
 		size_t dot = slice_find(parent, '.');
 
@@ -217,13 +245,15 @@ static enum err find_single(struct work *w, struct slice domain)
 	if (err == ERR_OK && found)
 		return single_key(w, parent, parent.len != domain.len);
 	if (err == ERR_OK)
-		err = holds(w->rules->domain, SLICE_LIT("*"), &found);
-	return err == ERR_OK && found ? single_key(w, domain, false) : err;
+		note_not_listed(w, "subdomain", domain);
+	return err;
 }
 
 static enum err find_keys(struct work *w, const struct dkim_address *author)
 {
 	w->d->keys_count = 0;
+	if (slice_starts(author->domain, SLICE_LIT("[")))
+		return ERR_OK; /* an address literal has no DNS to publish a key in */
 	if (w->rules->signing_table == NULL)
 		return w->rules->domain != NULL ? find_single(w, author->domain) : ERR_OK;
 	w->d->key_domain = author->domain;
@@ -232,33 +262,29 @@ static enum err find_keys(struct work *w, const struct dkim_address *author)
 			      LIMIT_SIGN_REQUESTS, &w->d->keys_count);
 }
 
-static void note_not_listed(struct work *w)
+static void note_no_row(struct work *w, const struct dkim_address *author)
 {
 	char local[SHOWN_BYTES];
 	char domain[SHOWN_BYTES];
 
-	if (!w->rules->log_why)
+	if (!w->rules->log_why || w->rules->signing_table == NULL)
 		return;
-	(void)text_sanitize(w->d->author_local, local, sizeof(local));
-	(void)text_sanitize(w->d->author_domain, domain, sizeof(domain));
-	if (w->rules->signing_table != NULL)
-		note(w, LOG_LEVEL_INFO, "no signing table match for '%s@%s'", local, domain);
-	else
-		note(w, LOG_LEVEL_INFO, "no signing %s match for '%s'",
-		     w->rules->sub_domains ? "subdomain" : "domain", domain);
+	note(w, LOG_LEVEL_INFO, "no signing table match for '%s@%s'",
+	     text_sanitize(author->local, local, sizeof(local)),
+	     text_sanitize(author->domain, domain, sizeof(domain)));
 }
 
 /* --- the author ---------------------------------------------------------------------------------
  */
 
-/* The field that names the author: the first of SenderHeaders that is there. */
+/* The field that names the author: the first of SenderHeaders that is there, else From. */
 static struct slice sender_header(const struct work *w)
 {
 	for (size_t i = 0; i < w->rules->sender_headers_count; i++) {
 		if (hdrstore_count_name(w->in->headers, w->rules->sender_headers[i]) > 0)
 			return w->rules->sender_headers[i];
 	}
-	return (struct slice){ NULL, 0 };
+	return SLICE_LIT("From");
 }
 
 struct author {
@@ -275,8 +301,9 @@ static enum err find_author(struct work *w, struct author *author)
 	size_t count = 0;
 	enum err err;
 
+	/* Without a From field nothing can be signed, whatever SenderHeaders finds. */
 	author->header = sender_header(w);
-	if (author->header.ptr == NULL) {
+	if (hdrstore_count_name(w->in->headers, SLICE_LIT("From")) == 0) {
 		note(w, LOG_LEVEL_INFO, "can't determine message sender; accepting");
 		return ERR_NO_SENDER;
 	}
@@ -286,8 +313,7 @@ static enum err find_author(struct work *w, struct author *author)
 		return err;
 	if (err != ERR_OK || count == 0) {
 		note(w, LOG_LEVEL_INFO, "can't parse %.*s: header value '%s'",
-		     SLICE_FMT(author->header),
-		     text_sanitize(slice_trim(field->value), shown, sizeof(shown)));
+		     SLICE_FMT(field->name), text_sanitize(field->value, shown, sizeof(shown)));
 		return ERR_NO_SENDER;
 	}
 	author->several = count > 1 || hdrstore_count_name(w->in->headers, author->header) > 1 ||
@@ -337,6 +363,8 @@ static enum err several_authors(struct work *w, const struct author *author)
 	if (err == ERR_OK && !listed && !slice_ieq(author->header, SLICE_LIT("From")))
 		err = any_field_listed(w, SLICE_LIT("From"), &listed);
 	not_signed(w);
+	if (err == ERR_OK && !listed)
+		note_no_row(w, &author->first);
 	if (err != ERR_OK || !listed)
 		return err;
 	w->d->kind = DECIDE_FAIL;
@@ -383,18 +411,19 @@ static enum err decide_known(struct work *w, const struct author *author)
 
 	if (err != ERR_OK)
 		return err;
-	if (author->several && ours)
+	if (author->several && ours && (w->rules->mode & MODE_SIGN) != 0)
 		return several_authors(w, author);
 	err = find_keys(w, &author->first);
 	if (err != ERR_OK)
 		return err;
 	if (w->d->keys_count == 0) {
-		note_not_listed(w);
+		note_no_row(w, &author->first);
 		not_signed(w);
 		return ERR_OK;
 	}
-	if (!ours) {
+	if (!ours)
 		note_external(w);
+	if (!ours || (w->rules->mode & MODE_SIGN) == 0) {
 		not_signed(w);
 		return ERR_OK;
 	}
@@ -403,6 +432,15 @@ static enum err decide_known(struct work *w, const struct author *author)
 		w->d->keys_count = 0;
 	w->d->kind = skip ? DECIDE_PASS : DECIDE_SIGN;
 	return err;
+}
+
+static void note_exempt(struct work *w)
+{
+	char domain[SHOWN_BYTES];
+
+	if (w->rules->log_why)
+		note(w, LOG_LEVEL_INFO, "domain '%s' exempted, accepting",
+		     text_sanitize(w->d->author_domain, domain, sizeof(domain)));
 }
 
 enum err decide(const struct decide_rules *rules, const struct decide_input *input,
@@ -424,11 +462,12 @@ enum err decide(const struct decide_rules *rules, const struct decide_input *inp
 		err = holds(rules->exempt_domains, author.first.domain, &exempt);
 	if (err != ERR_OK && err != ERR_NO_SENDER)
 		return err;
-	if (exempt)
-		return ERR_OK;
-	if (err == ERR_NO_SENDER || (rules->mode & MODE_SIGN) == 0) {
-		not_signed(&w);
+	if (exempt) {
+		note_exempt(&w);
 		return ERR_OK;
 	}
-	return decide_known(&w, &author);
+	if (err == ERR_OK)
+		return decide_known(&w, &author);
+	not_signed(&w);
+	return ERR_OK;
 }

@@ -236,6 +236,16 @@ bool message_settled(const struct message *m)
 /* --- end of message ------------------------------------------------------------------------------
  */
 
+/* The line that OpenDKIM writes, for those who search for it. */
+static void log_opendkim_line(const char *id, const struct signature *sig)
+{
+	if (sig->error == ERR_KEY_UNKNOWN)
+		log_line(LOG_LEVEL_ERROR, "%s: signing table references unknown key '%s'", id,
+			 sig->key_name);
+	else if (sig->error == ERR_KEY_MISSING || sig->error == ERR_FILE_UNSAFE)
+		log_line(LOG_LEVEL_ERROR, "%s: error loading key '%s'", id, sig->key_name);
+}
+
 static void log_failure(const struct message *m, const char *id, const struct signature *sig)
 {
 	enum policy policy = policy_for_signing(sig->error);
@@ -250,6 +260,7 @@ static void log_failure(const struct message *m, const char *id, const struct si
 	(void)text_sanitize(slice_str(sig->key != NULL ? sig->key->selector : "?"), selector,
 			    sizeof(selector));
 	(void)text_sanitize(slice_str(sig->detail->text), detail, sizeof(detail));
+	log_opendkim_line(id, sig);
 	log_line(LOG_LEVEL_ERROR, "%s: cannot sign: d=%s s=%s key=%s: %s%s%s; %s (%s); %s", id,
 		 domain, selector, sig->key_name, err_text(sig->error),
 		 detail[0] != '\0' ? ": " : "", detail, reply_outcome(action), policy_name(policy),
@@ -274,10 +285,10 @@ static enum err make_signatures(struct message *m)
 	return ERR_OK;
 }
 
-/* From the last to the first, each above the others. */
+/* In the SigningTable's order, each above the others, as OpenDKIM does. */
 static void insert_signatures(struct message *m, const struct mta *mta, const char *id)
 {
-	for (size_t i = signing_count(m->signing); i-- > 0;) {
+	for (size_t i = 0; i < signing_count(m->signing); i++) {
 		const struct signature *sig = signing_at(m->signing, i);
 
 		if (sig->error != ERR_OK)

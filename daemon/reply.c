@@ -2,12 +2,15 @@
 #include "daemon/reply.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct policy_row {
 	const char *name;
-	size_t offset;	  /* of the int in struct settings */
+	size_t offset;	  /* of the int in struct settings, or ALWAYS_TEMPFAIL */
 	const char *text; /* of the SMTP reply */
 };
+
+#define ALWAYS_TEMPFAIL SIZE_MAX
 
 #define ROW(name_, field_, text_)                                                                  \
 	{                                                                                          \
@@ -26,6 +29,9 @@ static const struct policy_row rows[POLICY_COUNT] = {
 	[POLICY_KEY_NOT_FOUND] =
 		ROW("On-KeyNotFound", on_key_not_found, "DKIM key retrieval failed"),
 	[POLICY_NO_SIGNATURE] = ROW("On-NoSignature", on_no_signature, "no DKIM signature data"),
+	[POLICY_KEY_MISSING] = { .name = "as always without the key",
+				 .offset = ALWAYS_TEMPFAIL,
+				 .text = "internal DKIM error" },
 };
 
 const char *policy_name(enum policy p)
@@ -37,6 +43,8 @@ enum settings_action policy_action(enum policy p, const struct settings *s)
 {
 	const char *base = (const char *)s;
 
+	if (rows[p].offset == ALWAYS_TEMPFAIL)
+		return ACTION_TEMPFAIL;
 	return (enum settings_action) * (const int *)(const void *)(base + rows[p].offset);
 }
 
@@ -62,10 +70,14 @@ enum policy policy_for_signing(enum err e)
 	case ERR_RANGE:
 	case ERR_NO_SENDER:
 		return POLICY_SIGNATURE_ERROR;
-	/* Ours: set-up or memory. OpenDKIM, too, answers a key that it cannot use with
-	 * On-InternalError. */
+	/* A key that is not there yet, or not any more: OpenDKIM lets no setting turn that into a
+	 * refusal or into unsigned mail. */
 	case ERR_KEY_UNKNOWN:
 	case ERR_KEY_MISSING:
+	case ERR_FILE_UNSAFE:
+		return POLICY_KEY_MISSING;
+	/* Ours: set-up or memory. OpenDKIM, too, answers a key that it cannot use with
+	 * On-InternalError. */
 	case ERR_KEY_BAD:
 	case ERR_KEY_TOO_SMALL:
 	case ERR_NOMEM:
@@ -74,7 +86,6 @@ enum policy policy_for_signing(enum err e)
 	case ERR_NOT_SUPPORTED:
 	case ERR_DENIED:
 	case ERR_IO:
-	case ERR_FILE_UNSAFE:
 	case ERR_CONFIG:
 	case ERR_CRYPTO:
 	case ERR_PROTOCOL:

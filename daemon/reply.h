@@ -10,7 +10,7 @@
 #include "config/settings.h"
 #include "daemon/mta.h"
 
-/** The On- settings; one row each in reply.c. */
+/** The On- settings, and what none of them answers; one row each in reply.c. */
 enum policy {
 	POLICY_TOKEN_FAILURE,
 	POLICY_INTERNAL_ERROR,
@@ -20,6 +20,7 @@ enum policy {
 	POLICY_DNS_ERROR,
 	POLICY_KEY_NOT_FOUND,
 	POLICY_NO_SIGNATURE,
+	POLICY_KEY_MISSING, /**< no setting: deferred, as OpenDKIM does */
 	POLICY_COUNT
 };
 

@@ -51,14 +51,22 @@ static void each_error_goes_to_its_setting(void **state)
 		enum err err;
 		const char *setting;
 	} cases[] = {
-		{ ERR_TIMEOUT, "On-TokenFailure" },	 { ERR_BUSY, "On-TokenFailure" },
-		{ ERR_PEER_LOST, "On-TokenFailure" },	 { ERR_TOKEN_TIMEOUT, "On-TokenFailure" },
-		{ ERR_TOKEN_ABSENT, "On-TokenFailure" }, { ERR_TOKEN_PIN, "On-TokenFailure" },
-		{ ERR_TOKEN_LIED, "On-TokenFailure" },	 { ERR_MODULE, "On-TokenFailure" },
-		{ ERR_KEY_UNKNOWN, "On-InternalError" }, { ERR_KEY_MISSING, "On-InternalError" },
-		{ ERR_KEY_BAD, "On-InternalError" },	 { ERR_NOMEM, "On-InternalError" },
-		{ ERR_CRYPTO, "On-InternalError" },	 { ERR_INTERNAL, "On-InternalError" },
-		{ ERR_NO_SENDER, "On-SignatureError" },	 { ERR_LIMIT, "On-SignatureError" },
+		{ ERR_TIMEOUT, "On-TokenFailure" },
+		{ ERR_BUSY, "On-TokenFailure" },
+		{ ERR_PEER_LOST, "On-TokenFailure" },
+		{ ERR_TOKEN_TIMEOUT, "On-TokenFailure" },
+		{ ERR_TOKEN_ABSENT, "On-TokenFailure" },
+		{ ERR_TOKEN_PIN, "On-TokenFailure" },
+		{ ERR_TOKEN_LIED, "On-TokenFailure" },
+		{ ERR_MODULE, "On-TokenFailure" },
+		{ ERR_KEY_UNKNOWN, "as always without the key" },
+		{ ERR_KEY_MISSING, "as always without the key" },
+		{ ERR_KEY_BAD, "On-InternalError" },
+		{ ERR_NOMEM, "On-InternalError" },
+		{ ERR_CRYPTO, "On-InternalError" },
+		{ ERR_INTERNAL, "On-InternalError" },
+		{ ERR_NO_SENDER, "On-SignatureError" },
+		{ ERR_LIMIT, "On-SignatureError" },
 		{ ERR_SYNTAX, "On-SignatureError" },
 	};
 
@@ -66,6 +74,18 @@ static void each_error_goes_to_its_setting(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		assert_string_equal(policy_name(policy_for_signing(cases[i].err)),
 				    cases[i].setting);
+}
+
+static void a_missing_key_defers_whatever_the_settings_say(void **state)
+{
+	struct settings *s = settings_new();
+
+	(void)state;
+	assert_non_null(s);
+	s->on_internal_error = ACTION_ACCEPT;
+	assert_int_equal(policy_action(policy_for_signing(ERR_KEY_MISSING), s), ACTION_TEMPFAIL);
+	assert_int_equal(policy_action(policy_for_signing(ERR_KEY_BAD), s), ACTION_ACCEPT);
+	settings_free(&s);
 }
 
 static void the_settings_decide(void **state)
@@ -137,6 +157,7 @@ int main(void)
 		cmocka_unit_test(by_default_no_error_lets_a_message_leave_unsigned),
 		cmocka_unit_test(what_may_pass_when_tried_again_is_never_rejected_by_default),
 		cmocka_unit_test(each_error_goes_to_its_setting),
+		cmocka_unit_test(a_missing_key_defers_whatever_the_settings_say),
 		cmocka_unit_test(the_settings_decide),
 		cmocka_unit_test(each_action_has_its_answer),
 		cmocka_unit_test(every_error_has_advice_and_every_action_a_word),

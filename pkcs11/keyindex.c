@@ -162,18 +162,16 @@ static enum err make_buckets(struct keyindex *index)
 enum err keyindex_read(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, struct keyindex **ret_index,
 		       struct err_detail *detail)
 {
-	AUTO(keyindex_free) struct keyindex *index = calloc(1, sizeof(*index));
-	enum err e;
+	struct keyindex *index = calloc(1, sizeof(*index));
+	enum err e = index != NULL ? search(index, f, session, detail) : ERR_NOMEM;
 
-	if (index == NULL)
-		return ERR_NOMEM;
-	e = search(index, f, session, detail);
 	if (e == ERR_OK)
 		e = make_buckets(index);
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
+		keyindex_free(&index);
 		return e;
+	}
 	*ret_index = index;
-	index = NULL; /* handed over */
 	return ERR_OK;
 }
 

@@ -215,7 +215,7 @@ enum err token_login(struct token *token, CK_SESSION_HANDLE session, struct err_
 	if (e != ERR_OK)
 		return e;
 	pin = pin_bytes(token->pin);
-	rv = token->f->C_Login(session, CKU_USER, (CK_UTF8CHAR_PTR)(uintptr_t)pin.ptr, pin.len);
+	rv = token->f->C_Login(session, CKU_USER, (CK_UTF8CHAR_PTR)pin.ptr, pin.len);
 	token->logged_in = ckr_info(rv)->class == CKR_CLASS_OK;
 	if (token->logged_in)
 		return ERR_OK;

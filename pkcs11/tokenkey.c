@@ -99,7 +99,7 @@ static void describe_miss(struct token_session *s, const struct p11_uri *uri,
 		err_detail_set(detail, "token %s: none of its %zu private keys has %s%s%s",
 			       s->token->name, all, label.ptr != NULL ? "object=" : "id=",
 			       label.ptr != NULL ? text : id_text,
-			       label.ptr == NULL && id.len == 2 && id.ptr[0] == '0'
+			       label.ptr == NULL && slice_starts(id, SLICE_LIT("0"))
 				       ? " (id=01 is two characters, id=%01 is one byte)"
 				       : "");
 }

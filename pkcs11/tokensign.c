@@ -45,7 +45,7 @@ static CK_RV login_for_operation(struct job *job)
 	pin = pin_bytes(t->pin);
 	job->function = "C_Login";
 	return job->session->f->C_Login(job->session->handle, CKU_CONTEXT_SPECIFIC,
-					(CK_UTF8CHAR_PTR)(uintptr_t)pin.ptr, pin.len);
+					(CK_UTF8CHAR_PTR)pin.ptr, pin.len);
 }
 
 static CK_RV sign_once(struct job *job)
@@ -71,8 +71,8 @@ static CK_RV sign_once(struct job *job)
 		return rv;
 	job->function = "C_Sign";
 	job->len = LIMIT_SIGNATURE_BYTES;
-	return f->C_Sign(job->session->handle, (CK_BYTE_PTR)(uintptr_t)bytes.ptr, bytes.len,
-			 job->signature, &job->len);
+	return f->C_Sign(job->session->handle, (CK_BYTE_PTR)bytes.ptr, bytes.len, job->signature,
+			 &job->len);
 }
 
 /* ---- rungs: each @return ERR_OK when it is worth another try ---- */
@@ -204,7 +204,7 @@ enum err token_key_sign(struct token_session *session, const struct token_key *k
 			struct err_detail *detail)
 {
 	struct job job = { .session = session,
-			   .key = (struct token_key *)(uintptr_t)key, /* only its handle changes */
+			   .key = (struct token_key *)key, /* only its handle changes */
 			   .alg = alg,
 			   .digest = digest,
 			   .input = input,

@@ -188,33 +188,47 @@ static enum err parse_kit(struct p11_uri *uri, struct slice text, struct err_det
 	return ERR_OK;
 }
 
+static enum err fill(struct p11_uri *uri, struct slice text, enum p11_uri_use use,
+		     struct err_detail *detail)
+{
+	enum err e;
+
+	uri->text = slice_dup(text);
+	uri->kit = p11_kit_uri_new();
+	if (uri->text == NULL || uri->kit == NULL)
+		return ERR_NOMEM;
+	e = parse_kit(uri, detail);
+	if (e == ERR_OK && use == P11_URI_KEY && uri->label.ptr == NULL && uri->id.ptr == NULL) {
+		err_detail_set(detail, "the URI names no key: add object=LABEL or id=%%01");
+		e = ERR_SYNTAX;
+	}
+	return e;
+}
+
 enum err p11_uri_parse(struct slice text, enum p11_uri_use use, struct p11_uri **ret_uri,
 		       struct err_detail *detail)
 {
-	AUTO(p11_uri_free) struct p11_uri *uri = NULL;
+	struct p11_uri *uri;
 	enum err e;
 
 	if (!slice_starts(text, SLICE_LIT("pkcs11:"))) {
 		err_detail_set(detail, "a PKCS#11 URI starts with pkcs11:");
 		return ERR_SYNTAX;
 	}
-	if (text.len > LIMIT_URI_BYTES)
+	if (text.len > LIMIT_URI_BYTES) {
+		err_detail_set(detail, "a URI of more than %u bytes", LIMIT_URI_BYTES);
 		return ERR_LIMIT;
+	}
 	e = check_text(text, use, detail);
 	if (e != ERR_OK)
 		return e;
 	uri = calloc(1, sizeof(*uri));
-	if (uri == NULL)
-		return ERR_NOMEM;
-	e = parse_kit(uri, text, detail);
-	if (e != ERR_OK)
+	e = uri != NULL ? fill(uri, text, use, detail) : ERR_NOMEM;
+	if (e != ERR_OK) {
+		p11_uri_free(&uri);
 		return e;
-	if (use == P11_URI_KEY && uri->label.ptr == NULL && uri->id.ptr == NULL) {
-		err_detail_set(detail, "the URI names no key: add object=LABEL or id=%%01");
-		return ERR_SYNTAX;
 	}
 	*ret_uri = uri;
-	uri = NULL; /* handed over */
 	return ERR_OK;
 }
 

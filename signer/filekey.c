@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_FILE_BYTES ((size_t)64 * 1024)
+#define KEY_FILE_BYTES 65536u
 
 struct filekey {
 	EVP_PKEY *pkey;

@@ -167,15 +167,9 @@ static struct slice attribute(P11KitUri *kit, CK_ATTRIBUTE_TYPE type)
 	return a != NULL ? slice_of(a->pValue, a->ulValueLen) : slice_of(NULL, 0);
 }
 
-static enum err parse_kit(struct p11_uri *uri, struct slice text, struct err_detail *detail)
+static enum err parse_kit(struct p11_uri *uri, struct err_detail *detail)
 {
-	int rc;
-
-	uri->text = slice_dup(text);
-	uri->kit = p11_kit_uri_new();
-	if (uri->text == NULL || uri->kit == NULL)
-		return ERR_NOMEM;
-	rc = p11_kit_uri_parse(uri->text, P11_KIT_URI_FOR_ANY, uri->kit);
+	int rc = p11_kit_uri_parse(uri->text, P11_KIT_URI_FOR_ANY, uri->kit);
 
 	if (rc != P11_KIT_URI_OK || p11_kit_uri_any_unrecognized(uri->kit)) {
 		err_detail_set(detail, "%s",

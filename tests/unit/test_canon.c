@@ -375,7 +375,6 @@ static void names_are_found_without_case(void **state)
 /* A body of any length, mostly plain, that ends as the kernels expect. */
 static char *random_inside(uint32_t *seed, size_t *ret_len)
 {
-	char *exact;
 	size_t max = 1 + next_random(seed) % 400;
 	char *text = malloc(max + 1);
 	char *exact;

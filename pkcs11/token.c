@@ -416,6 +416,11 @@ void token_session_close(struct token_session **session)
 /* Reading takes at most one part in so many of the time. */
 #define INDEX_COST_PARTS 20
 
+void token_index_outdate(struct token *token)
+{
+	atomic_store(&token->index_outdated, true);
+}
+
 int64_t token_index_fresh_ms(struct token *token)
 {
 	int64_t fresh_ms;
@@ -434,7 +439,8 @@ enum err token_find(struct token_session *session, const struct p11_uri *uri, in
 	enum err e = ERR_OK;
 
 	(void)pthread_mutex_lock(&t->lock);
-	if (t->index != NULL && t->index_ms <= newer_than_ms)
+	if (t->index != NULL &&
+	    (atomic_exchange(&t->index_outdated, false) || t->index_ms <= newer_than_ms))
 		keyindex_free(&t->index);
 	if (t->index == NULL) {
 		t->index_ms = clock_mono_ms();

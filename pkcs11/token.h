@@ -53,6 +53,10 @@ void token_session_close(struct token_session **session);
 /** Sessions that are open now, the idle one aside that keeps the login. */
 unsigned token_open_sessions(struct token *token);
 
+/** Keys may have been made or deleted by others: the next look-up reads the token's keys anew. Does
+ * not block. */
+void token_index_outdate(struct token *token);
+
 /** What an audit of a private key found. */
 struct token_key_info {
 	enum key_type type;

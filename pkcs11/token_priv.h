@@ -25,6 +25,7 @@ struct token {
 	CK_SESSION_HANDLE holder; /* an idle session that keeps the login alive; 0: none */
 	bool logged_in;
 	atomic_bool pin_refused;
+	atomic_bool index_outdated; /* set without the lock: read the index anew */
 	struct err_detail pin_detail;
 	bool read_write;	/* the token wants R/W sessions even to sign */
 	unsigned open_handles;	/* of sessions, the holder aside */

@@ -170,6 +170,8 @@ static void commit(struct process *p, uint32_t generation)
 	p->loaded = NULL;
 	log_line(LOG_LEVEL_INFO, "signer: %zu keys in the KeyTable, %zu tokens",
 		 keyring_key_count(p->current), keyring_token_count(p->current));
+	for (size_t i = 0; i < keyring_token_count(p->current); i++)
+		token_index_outdate(tokenlane_token(keyring_token(p->current, i)));
 	forget_notes(p);
 	keycheck_stop(&p->check);
 	p->check = keycheck_new(p->current);

@@ -19,7 +19,7 @@ CANNOT_SIGN = r"cannot sign: d=example\.com .*deferred \(On-TokenFailure\)"
 
 class FaultCase(harness.Case):
     def start(self, settings=None, **options):
-        options.setdefault("allowed", [r"cannot sign|not signed|signer process|token|PIN|module|session"])
+        options.setdefault("allowed", [r"cannot sign|error loading key|not signed|signer process|token|PIN|module|session"])
         return self.token_daemon({"TokenTimeout": f"{TIMEOUT_S}s", **(settings or {})}, **options)
 
     def assert_deferred(self, daemon, pattern=CANNOT_SIGN, since=0):

@@ -87,7 +87,7 @@ class FaultCase(harness.Case):
             {"TokenTimeout": f"{TIMEOUT_S}s", "TokenSessions": "2", "PKCS11Module": FAULTMOD, **self.settings, **settings},
             token=token, environment={"HSMDKIM_FAULT_MODULE": harness.SOFTHSM, "HSMDKIM_FAULT_SCRIPT": self.script,
                          "HSMDKIM_FAULT_LOG": self.calls},
-            allowed=[r"cannot sign|not signed|signer process|token|PIN|module|session|killed by signal|ended with status"])
+            allowed=[r"cannot sign|error loading key|not signed|signer process|token|PIN|module|session|killed by signal|ended with status"])
 
     def fault(self, script):
         """Take a new script over at once: a new file under the old name."""

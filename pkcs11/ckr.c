@@ -32,7 +32,8 @@ static const struct ckr_info rows[] = {
 	ROW(CKR_GENERAL_ERROR, RETRY, ERR_TOKEN_FAILED, ASK_VENDOR),
 	ROW(CKR_FUNCTION_FAILED, RETRY, ERR_TOKEN_FAILED, ASK_VENDOR),
 
-	ROW(CKR_USER_NOT_LOGGED_IN, LOGIN, ERR_TOKEN_PIN, "is PKCS11PinSource (or pin-source=) set?"),
+	/* not ERR_TOKEN_PIN: no PIN was refused, and that error ends the token until a reload */
+	ROW(CKR_USER_NOT_LOGGED_IN, LOGIN, ERR_TOKEN_FAILED, "is PKCS11PinSource (or pin-source=) set?"),
 
 	ROW(CKR_CRYPTOKI_NOT_INITIALIZED, RELOAD, ERR_TOKEN_FAILED, "the signer process restarts"),
 	ROW(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, RELOAD, ERR_TOKEN_FAILED, "the signer process restarts"),

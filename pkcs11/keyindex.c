@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #define BATCH 256
+/* A token that never ends its list is broken. */
+#define KEYS_MAX 4000000u
 #define NAME_MAX_BYTES 1024u
 #define NONE UINT32_MAX
 
@@ -111,7 +113,12 @@ static enum err search(struct keyindex *index, CK_FUNCTION_LIST *f, CK_SESSION_H
 		CK_OBJECT_HANDLE *more;
 
 		rv = f->C_FindObjects(session, found, BATCH, &n);
-		if (rv != CKR_OK || n == 0 || n > BATCH)
+		if (rv == CKR_OK && (n > BATCH || count + n > KEYS_MAX)) {
+			err_detail_set(detail, "C_FindObjects: more keys than can be (%zu)",
+				       count + n);
+			e = ERR_TOKEN_FAILED;
+		}
+		if (rv != CKR_OK || e != ERR_OK || n == 0)
 			break;
 		more = realloc(all, (count + n) * sizeof(*all));
 		if (more == NULL) {

@@ -301,23 +301,36 @@ CK_FUNCTION_LIST *p11_module_functions(const struct p11_module *module)
 	return module->functions;
 }
 
+/* More than any HSM has; a module that claims more is not believed. */
+#define SLOTS_MAX 4096u
+
 static enum err slots_by_cryptoki(struct p11_module *m, CK_SLOT_ID **ret_slots, size_t *ret_count,
 				  struct err_detail *detail)
 {
 	CK_SLOT_ID *slots;
 	CK_ULONG count = 0;
+	CK_ULONG room;
 	CK_RV rv = m->functions->C_GetSlotList(CK_TRUE, NULL, &count);
 
 	if (rv != CKR_OK)
 		return ckr_error("C_GetSlotList", rv, detail);
+	if (count > SLOTS_MAX)
+		count = SLOTS_MAX;
 	count += 16; /* a token that comes meanwhile */
-	slots = calloc(count, sizeof(*slots));
+	room = count;
+	slots = calloc(room, sizeof(*slots));
 	if (slots == NULL)
 		return ERR_NOMEM;
 	rv = m->functions->C_GetSlotList(CK_TRUE, slots, &count);
 	if (rv != CKR_OK) {
 		free(slots);
 		return ckr_error("C_GetSlotList", rv, detail);
+	}
+	if (count > room) {
+		free(slots);
+		err_detail_set(detail, "C_GetSlotList: %lu slots where there was room for %lu",
+			       count, room);
+		return ERR_TOKEN_FAILED;
 	}
 	*ret_slots = slots;
 	*ret_count = count;

@@ -88,13 +88,11 @@ const char *token_describe(struct token *token, char *out, size_t out_size)
 
 bool token_enter(struct token *token)
 {
-	bool serial;
-
+	/* Not the lock just to ask: whoever holds it may hang in the module. */
+	if (!atomic_load(&token->serial))
+		return false;
 	(void)pthread_mutex_lock(&token->lock);
-	serial = token->module != NULL && p11_module_serial(token->module);
-	if (!serial)
-		(void)pthread_mutex_unlock(&token->lock);
-	return serial;
+	return true;
 }
 
 void token_leave(struct token *token, bool entered)
@@ -191,41 +189,44 @@ static enum err check_pin_flags(struct token *t, struct err_detail *detail)
 			*detail = reason;
 		return ERR_TOKEN_PIN;
 	}
-	if ((info.flags & CKF_USER_PIN_COUNT_LOW) != 0)
+	if ((info.flags & CKF_USER_PIN_COUNT_LOW) != 0 && !t->logged_in)
 		log_line(LOG_LEVEL_WARNING,
 			 "token %s: a wrong PIN was entered before; one attempt is made", t->name);
 	return ERR_OK;
 }
 
+CK_RV token_send_pin(struct token *token, CK_SESSION_HANDLE session, CK_USER_TYPE user,
+		     struct err_detail *detail)
+{
+	struct err_detail reason = token->pin_detail;
+	struct slice pin = pin_bytes(token->pin);
+	CK_RV rv = CKR_PIN_INCORRECT;
+
+	if (!token_pin_refused(token) && check_pin_flags(token, &reason) == ERR_OK) {
+		rv = token->f->C_Login(session, user, (CK_UTF8CHAR_PTR)pin.ptr, pin.len);
+		if (ckr_info(rv)->class == CKR_CLASS_OK)
+			return CKR_OK;
+		(void)ckr_error("C_Login", rv, &reason);
+		err_detail_prefix(&reason, "token %s: ", token->name);
+		if (ckr_info(rv)->class == CKR_CLASS_PIN)
+			token_refuse_pin(token, &reason);
+	} else if (!token_pin_refused(token)) {
+		rv = CKR_DEVICE_ERROR; /* it could not be asked for its flags */
+	}
+	if (detail != NULL)
+		*detail = reason;
+	return rv;
+}
+
 enum err token_login(struct token *token, CK_SESSION_HANDLE session, struct err_detail *detail)
 {
-	struct err_detail reason;
-	struct slice pin;
 	CK_RV rv;
-	enum err e;
 
 	if (token->pin == NULL || token->logged_in)
 		return ERR_OK;
-	if (token_pin_refused(token)) {
-		if (detail != NULL)
-			*detail = token->pin_detail;
-		return ERR_TOKEN_PIN;
-	}
-	e = check_pin_flags(token, detail);
-	if (e != ERR_OK)
-		return e;
-	pin = pin_bytes(token->pin);
-	rv = token->f->C_Login(session, CKU_USER, (CK_UTF8CHAR_PTR)pin.ptr, pin.len);
-	token->logged_in = ckr_info(rv)->class == CKR_CLASS_OK;
-	if (token->logged_in)
-		return ERR_OK;
-	e = ckr_error("C_Login", rv, &reason);
-	err_detail_prefix(&reason, "token %s: ", token->name);
-	if (ckr_info(rv)->class == CKR_CLASS_PIN)
-		token_refuse_pin(token, &reason);
-	if (detail != NULL)
-		*detail = reason;
-	return e;
+	rv = token_send_pin(token, session, CKU_USER, detail);
+	token->logged_in = rv == CKR_OK;
+	return rv == CKR_OK ? ERR_OK : ckr_info(rv)->error;
 }
 
 /* ---- attach and sessions ---- */
@@ -258,6 +259,7 @@ static enum err load_module(struct token *t, struct err_detail *detail)
 
 	if (e != ERR_OK)
 		return e;
+	atomic_store(&t->serial, p11_module_serial(t->module));
 	if (p11_module_serial(t->module) && p11_module_shared(t->module)) {
 		p11_module_unload(&t->module);
 		err_detail_set(detail, "%s has no locks: it can serve one token only",
@@ -391,6 +393,7 @@ enum err token_session_check_login(struct token_session *session, struct err_det
 	if (session->f->C_GetSessionInfo(session->handle, &info) == CKR_OK &&
 	    (info.state == CKS_RO_PUBLIC_SESSION || info.state == CKS_RW_PUBLIC_SESSION)) {
 		t->logged_in = false;
+		keyindex_free(&t->index); /* what it was made of may be hidden since */
 		e = token_login(t, session->handle, detail);
 	}
 	(void)pthread_mutex_unlock(&t->lock);

@@ -24,6 +24,8 @@ struct token {
 	CK_TOKEN_INFO info;
 	CK_SESSION_HANDLE holder; /* an idle session that keeps the login alive; 0: none */
 	bool logged_in;
+	atomic_bool
+		serial; /* the module has no locks: one call at a time; written under the lock */
 	atomic_bool pin_refused;
 	atomic_bool index_outdated; /* set without the lock: read the index anew */
 	struct err_detail pin_detail;
@@ -55,6 +57,16 @@ NODISCARD enum err token_attach(struct token *token, struct err_detail *detail);
 void token_detach(struct token *token);
 /** C_Login when nobody is logged in; token->lock is held. */
 NODISCARD enum err token_login(struct token *token, CK_SESSION_HANDLE session,
+			       struct err_detail *detail);
+/**
+ * The one place that sends a PIN: not when it was refused, not when the token's flags say that the
+ * next wrong one locks it; a refusal is noted before anyone else can try. token->lock is held,
+ * token->pin is there.
+ * @param user CKU_USER or CKU_CONTEXT_SPECIFIC
+ * @return CKR_OK (also: logged in already), CKR_PIN_INCORRECT when it was not sent, or the call's
+ * code; with a detail
+ */
+NODISCARD CK_RV token_send_pin(struct token *token, CK_SESSION_HANDLE session, CK_USER_TYPE user,
 			       struct err_detail *detail);
 /** Mark the PIN as refused with the reason that later callers see; token->lock is held or not. */
 void token_refuse_pin(struct token *token, const struct err_detail *detail);

@@ -291,6 +291,8 @@ static enum err find_key(struct token_session *s, struct token_key *key, CK_OBJE
 
 	if (e == ERR_OK)
 		e = token_find(s, key->uri, 0, hits, HITS_MAX, ret_count, detail);
+	if (e == ERR_OK && *ret_count == 0) /* hidden, because the login has lapsed? */
+		e = token_session_check_login(s, detail);
 	if (e == ERR_OK && *ret_count == 0) /* made since the index was read? */
 		e = token_find(s, key->uri, token_index_fresh_ms(s->token), hits, HITS_MAX,
 			       ret_count, detail);

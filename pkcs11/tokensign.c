@@ -1,11 +1,15 @@
 /* One signature on the token, and the recovery ladder that the return codes ask for. */
 #include "pkcs11/ckr.h"
+#include "pkcs11/publicpart.h"
 #include "pkcs11/token_priv.h"
 
 #include "base/clock.h"
 #include "base/limits.h"
 
 #include <string.h>
+
+/* Objects with one name that are looked at. */
+#define HITS_MAX 8
 
 /* DigestInfo of SHA-256 up to the digest (RFC 8017 section 9.2, note 1). */
 static const unsigned char digest_info_sha256[] = { 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60,
@@ -38,14 +42,15 @@ struct rungs {
 static CK_RV login_for_operation(struct job *job)
 {
 	struct token *t = job->session->token;
-	struct slice pin;
+	CK_RV rv;
 
-	if (t->pin == NULL || token_pin_refused(t))
+	if (t->pin == NULL)
 		return CKR_USER_NOT_LOGGED_IN;
-	pin = pin_bytes(t->pin);
 	job->function = "C_Login";
-	return job->session->f->C_Login(job->session->handle, CKU_CONTEXT_SPECIFIC,
-					(CK_UTF8CHAR_PTR)pin.ptr, pin.len);
+	(void)pthread_mutex_lock(&t->lock); /* a refusal must be known before the next one tries */
+	rv = token_send_pin(t, job->session->handle, CKU_CONTEXT_SPECIFIC, NULL);
+	(void)pthread_mutex_unlock(&t->lock);
+	return rv;
 }
 
 static CK_RV sign_once(struct job *job)
@@ -77,28 +82,48 @@ static CK_RV sign_once(struct job *job)
 
 /* ---- rungs: each @return ERR_OK when it is worth another try ---- */
 
+/* The one of the hits that has our public key. @return ERR_KEY_CHANGED: none */
+static enum err take_same_key(struct job *job, const CK_OBJECT_HANDLE *hits, size_t count,
+			      struct err_detail *detail)
+{
+	struct token_session *s = job->session;
+
+	for (size_t i = 0; i < count && i < HITS_MAX; i++) {
+		AUTO(pubkey_free) struct pubkey *found = NULL;
+
+		if (publicpart_read(s->f, s->handle, hits[i], job->key->info.type, &found, NULL) ==
+			    ERR_OK &&
+		    pubkey_equal(found, job->key->pubkey)) {
+			atomic_store(&job->key->handle, hits[i]);
+			return ERR_OK;
+		}
+	}
+	err_detail_set(detail,
+		       "token %s: another key has the name by now; publish its record, then reload",
+		       s->token->name);
+	return ERR_KEY_CHANGED;
+}
+
 static enum err find_again(struct job *job, bool *ret_reload, struct err_detail *detail)
 {
-	CK_OBJECT_HANDLE handle = 0;
+	CK_OBJECT_HANDLE hits[HITS_MAX];
 	size_t count = 0;
 	enum err e = token_session_reopen(job->session, detail);
 
 	if (e == ERR_OK)
 		e = token_session_check_login(job->session, detail);
 	if (e == ERR_OK)
-		e = token_find(job->session, job->key->uri, job->started_ms, &handle, 1, &count,
+		e = token_find(job->session, job->key->uri, job->started_ms, hits, HITS_MAX, &count,
 			       detail);
 	if (e != ERR_OK)
 		return e;
-	if (count == 0) {
-		/* Some modules see what came back only after a new C_Initialize. */
-		*ret_reload = true;
-		err_detail_set(detail, "token %s: the key is not there any more",
-			       job->session->token->name);
-		return ERR_KEY_MISSING;
-	}
-	atomic_store(&job->key->handle, handle);
-	return ERR_OK;
+	if (count > 0)
+		return take_same_key(job, hits, count, detail);
+	/* Some modules see what came back only after a new C_Initialize. */
+	*ret_reload = true;
+	err_detail_set(detail, "token %s: the key is not there any more",
+		       job->session->token->name);
+	return ERR_KEY_MISSING;
 }
 
 static enum err log_in_again(struct job *job, struct err_detail *detail)
@@ -117,6 +142,17 @@ static void token_is_away(struct job *job)
 
 	(void)pthread_mutex_lock(&t->lock);
 	token_detach(t);
+	(void)pthread_mutex_unlock(&t->lock);
+}
+
+/* Whichever call said it; what is known of the PIN is the better text. */
+static void refuse_pin(struct token *t, struct err_detail *detail)
+{
+	(void)pthread_mutex_lock(&t->lock);
+	if (!token_pin_refused(t))
+		token_refuse_pin(t, detail != NULL ? detail : &(struct err_detail){ "" });
+	if (detail != NULL)
+		*detail = t->pin_detail;
 	(void)pthread_mutex_unlock(&t->lock);
 }
 
@@ -155,8 +191,7 @@ static enum err climb(struct job *job, struct rungs *rungs, CK_RV rv, bool *ret_
 		token_is_away(job);
 		return e;
 	case CKR_CLASS_PIN:
-		token_refuse_pin(job->session->token,
-				 detail != NULL ? detail : &(struct err_detail){ "" });
+		refuse_pin(job->session->token, detail);
 		return e;
 	case CKR_CLASS_PERMANENT:
 	case CKR_CLASS_BUG:

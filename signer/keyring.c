@@ -296,6 +296,11 @@ enum err keyring_find(struct keyring *ring, struct slice name, struct slice from
 	e = make_key(ring, name, from_domain, &key, &follows, detail);
 	if (e != ERR_OK)
 		return e;
+	if (follows &&
+	    from_domain.len == 0) { /* its place would be the one of rows that fit every domain */
+		*ret_key = key;
+		return ERR_OK;
+	}
 	p = place_of(ring, name, follows ? from_domain : any);
 	empty(p);
 	p->from_domain = slice_dup(follows ? from_domain : any);

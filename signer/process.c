@@ -341,7 +341,7 @@ static void tick(struct process *p)
 
 static int wait_ms(struct process *p)
 {
-	if (atomic_load(&p->under_way) > 0)
+	if (atomic_load(&p->under_way) > 0 || p->check != NULL)
 		return TICK_MS;
 	if (p->current != NULL && keyring_token_count(p->current) > 0)
 		return WATCH_MS;

@@ -7,16 +7,29 @@
 #include <stdio.h>
 
 /* All sessions of a token hang this long beyond their deadlines: a new process. Longer for a token
- * that never worked here, for then a restart may not help and costs the others a pause. */
+ * that never worked here, for then a restart may not help; and much longer when other tokens work,
+ * for it costs them a pause. (Key files have that pause, too, but no request is lost by it.) */
 #define STUCK_MS 500
-#define STUCK_NEVER_WORKED_MS 30000
+#define STUCK_NEVER_WORKED_MS 5000
+#define STUCK_OTHERS_WORK_MS 30000
 /* One session hangs, others work: it is worth a restart, not a hurry. */
 #define STUCK_ONE_MS 60000
 
-static void judge(const struct request_env *env, struct tokenlane *token, struct lane_stuck stuck)
+static int64_t patience_ms(struct keyring *ring, struct tokenlane *token)
 {
-	bool worked = health_has_worked(tokenlane_health(token));
-	bool all = stuck.all_ms > (worked ? STUCK_MS : STUCK_NEVER_WORKED_MS);
+	if (health_has_worked(tokenlane_health(token)))
+		return STUCK_MS;
+	for (size_t i = 0; i < keyring_token_count(ring); i++) {
+		if (health_has_worked(tokenlane_health(keyring_token(ring, i))))
+			return STUCK_OTHERS_WORK_MS;
+	}
+	return STUCK_NEVER_WORKED_MS;
+}
+
+static void judge(const struct request_env *env, struct keyring *ring, struct tokenlane *token,
+		  struct lane_stuck stuck)
+{
+	bool all = stuck.all_ms > patience_ms(ring, token);
 	char why[256];
 
 	if (!all && stuck.longest_ms <= STUCK_ONE_MS)
@@ -46,7 +59,7 @@ void watch_tokens(const struct request_env *env, struct keyring *ring, bool prob
 	for (size_t i = 0; ring != NULL && i < keyring_token_count(ring); i++) {
 		struct tokenlane *token = keyring_token(ring, i);
 
-		judge(env, token, lane_tick(tokenlane_lane(token), now_ms));
+		judge(env, ring, token, lane_tick(tokenlane_lane(token), now_ms));
 		if (probe)
 			probe_if_due(env, ring, token, now_ms);
 	}

@@ -6,9 +6,8 @@
 
 #include <stdlib.h>
 
-/* At a time: mail has its sessions for itself. */
-#define AT_A_TIME 2u
-#define DEADLINE_MS 30000u
+/* At a time: mail has the other sessions for itself. */
+#define AT_A_TIME 1u
 
 struct keycheck {
 	atomic_uint refs; /* the process and each request's peer */
@@ -74,7 +73,7 @@ bool keycheck_step(struct keycheck *check, const struct request_env *env)
 		const struct wire_msg msg = {
 			.type = WIRE_OPEN,
 			.id = check->next,
-			.left_ms = DEADLINE_MS,
+			.left_ms = (uint32_t)keyring_settings(check->ring)->token_timeout_ms,
 			.key_name = check->names[check->next],
 		};
 

@@ -136,7 +136,7 @@ static struct usage usage_of(const struct options *o)
 		f = fopen(path, "r");
 		if (f == NULL)
 			continue;
-		/* NOLINTNEXTLINE(cert-err34-c): the kernel writes numbers that fit */
+		/* NOLINTBEGIN(cert-err34-c): the kernel writes numbers that fit */
 		if (fgets(line, sizeof(line), f) != NULL && strrchr(line, ')') != NULL &&
 		    sscanf(strrchr(line, ')') + 2,
 			   "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d "
@@ -146,6 +146,7 @@ static struct usage usage_of(const struct options *o)
 			sum.cpu_s += (double)(utime + stime) / (double)sysconf(_SC_CLK_TCK);
 			sum.rss_mib += (double)rss * (double)sysconf(_SC_PAGESIZE) / 1048576.0;
 		}
+		/* NOLINTEND(cert-err34-c) */
 		(void)fclose(f);
 	}
 	return sum;

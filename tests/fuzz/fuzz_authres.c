@@ -20,7 +20,7 @@ static void check_prefixed(struct arena *arena, struct slice value)
 	struct slice text;
 	struct buf b;
 
-	buf_init(&b, LIMIT_HEADER_BYTES_DEFAULT * 2);
+	buf_init(&b, (size_t)LIMIT_HEADER_BYTES_DEFAULT * 2);
 	buf_add_str(&b, "mx.example.com;");
 	buf_add(&b, value);
 	check(buf_finish(&b, &text) == ERR_OK);

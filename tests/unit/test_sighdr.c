@@ -18,137 +18,124 @@ static enum dkim_reason parse(struct arena *arena, const char *value, struct sig
 	return reason;
 }
 
+static const struct {
+	const char *value;
+	enum dkim_reason reason;
+} faults[] = {
+	{ GOOD_WITHOUT(""), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("zz=ignored; z=From:x"), DKIM_REASON_GOOD },
+	{ "", DKIM_REASON_SIG_NO_DOMAIN },
+	{ "garbage", DKIM_REASON_SIG_SYNTAX },
+	{ GOOD_WITHOUT(";"), DKIM_REASON_SIG_SYNTAX },
+	{ GOOD_WITHOUT("d=example.com"), DKIM_REASON_SIG_DUPLICATE_TAG },
+	{ GOOD_WITHOUT("zz=1; zz=2"), DKIM_REASON_SIG_DUPLICATE_TAG },
+	/* v= */
+	{ "a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_NO_VERSION },
+	{ "v=2; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_VERSION },
+	{ "v=; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_VERSION },
+	{ "v=01; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_VERSION },
+	/* a= */
+	{ "v=1; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_NO_ALGORITHM },
+	{ "v=1; a=; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_ALGORITHM },
+	{ "v=1; a=rsa-md5; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_ALGORITHM },
+	{ "v=1; a=rsa-sha1; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_SHA1 },
+	{ "v=1; a=RSA-SHA256; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_GOOD },
+	/* d= and s= */
+	{ "v=1; a=rsa-sha256; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_NO_DOMAIN },
+	{ "v=1; a=rsa-sha256; d=; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_DOMAIN },
+	{ "v=1; a=rsa-sha256; d=a..b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_DOMAIN },
+	{ "v=1; a=rsa-sha256; d=a.b.; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_DOMAIN },
+	{ "v=1; a=rsa-sha256; d=a(.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_DOMAIN },
+	{ "v=1; a=rsa-sha256; d=a\".b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_DOMAIN },
+	{ "v=1; a=rsa-sha256; d=a\r\n b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_DOMAIN },
+	{ "v=1; a=rsa-sha256; d=\xe2\x80\x8b.b; s=s; h=from; " BH " b=AAAA",
+	  DKIM_REASON_SIG_DOMAIN },
+	{ "v=1; a=rsa-sha256; d=a.b; h=from; " BH " b=AAAA", DKIM_REASON_SIG_NO_SELECTOR },
+	{ "v=1; a=rsa-sha256; d=a.b; s=; h=from; " BH " b=AAAA", DKIM_REASON_SIG_SELECTOR },
+	{ "v=1; a=rsa-sha256; d=a.b; s=x y; h=from; " BH " b=AAAA", DKIM_REASON_SIG_SELECTOR },
+	{ "v=1; a=rsa-sha256; d=a.b; s=2024._x.b-c; h=from; " BH " b=AAAA", DKIM_REASON_GOOD },
+	/* h= */
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; " BH " b=AAAA", DKIM_REASON_SIG_NO_HEADERS },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=; " BH " b=AAAA", DKIM_REASON_SIG_HEADERS },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=to; " BH " b=AAAA", DKIM_REASON_SIG_NO_FROM },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=fromm:xfrom; " BH " b=AAAA", DKIM_REASON_SIG_NO_FROM },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from::to; " BH " b=AAAA", DKIM_REASON_SIG_HEADERS },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from:; " BH " b=AAAA", DKIM_REASON_SIG_HEADERS },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from:x y; " BH " b=AAAA", DKIM_REASON_SIG_HEADERS },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h= FROM \r\n\t: to ; " BH " b=AAAA", DKIM_REASON_GOOD },
+	/* bh= and b= */
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; b=AAAA", DKIM_REASON_SIG_NO_BODY_HASH },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; bh= ; b=AAAA", DKIM_REASON_SIG_EMPTY_BODY_HASH },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; bh=AAAA; b=AAAA", DKIM_REASON_SIG_BODY_HASH },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; bh=" RFC_BODY_HASH "AAAA; b=AAAA",
+	  DKIM_REASON_SIG_BODY_HASH },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; bh=!; b=AAAA", DKIM_REASON_SIG_BODY_HASH },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; " BH, DKIM_REASON_SIG_NO_DATA },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=", DKIM_REASON_SIG_EMPTY_DATA },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AAA", DKIM_REASON_SIG_DATA },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AA*A", DKIM_REASON_SIG_DATA },
+	{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AA\r\n\t A A", DKIM_REASON_GOOD },
+	/* i= */
+	{ GOOD_WITHOUT("i=@example.com"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("i=x@sub.EXAMPLE.com"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("i=x@y@example.com"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("i=@fexample.com"), DKIM_REASON_SIG_COVERAGE },
+	{ GOOD_WITHOUT("i=@com"), DKIM_REASON_SIG_COVERAGE },
+	{ GOOD_WITHOUT("i=@example.com.evil.example"), DKIM_REASON_SIG_COVERAGE },
+	{ GOOD_WITHOUT("i=example.com"), DKIM_REASON_SIG_IDENTITY },
+	{ GOOD_WITHOUT("i="), DKIM_REASON_SIG_IDENTITY },
+	{ GOOD_WITHOUT("i=x@"), DKIM_REASON_SIG_IDENTITY },
+	{ GOOD_WITHOUT("i=x=0D=0AX-Evil:=20y@example.com"), DKIM_REASON_SIG_IDENTITY },
+	{ GOOD_WITHOUT("i=x=00y@example.com"), DKIM_REASON_SIG_IDENTITY },
+	{ GOOD_WITHOUT("i=x=C3=28@example.com"), DKIM_REASON_SIG_IDENTITY },
+	{ GOOD_WITHOUT("i=x=4@example.com"), DKIM_REASON_SIG_IDENTITY },
+	{ GOOD_WITHOUT("i=x=20=22y@example.com"), DKIM_REASON_GOOD },
+	/* c=, q=, l= */
+	{ GOOD_WITHOUT("c=relaxed"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("c=Simple/Relaxed"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("c="), DKIM_REASON_SIG_HEADER_CANON },
+	{ GOOD_WITHOUT("c=nowsp"), DKIM_REASON_SIG_HEADER_CANON },
+	{ GOOD_WITHOUT("c=simple/"), DKIM_REASON_SIG_BODY_CANON },
+	{ GOOD_WITHOUT("c=simple/simple/simple"), DKIM_REASON_SIG_BODY_CANON },
+	{ GOOD_WITHOUT("q=dns/txt"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("q=ldap : dns/txt"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("q=http"), DKIM_REASON_SIG_QUERY },
+	{ GOOD_WITHOUT("q="), DKIM_REASON_SIG_QUERY },
+	{ GOOD_WITHOUT("l=0"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("l="), DKIM_REASON_SIG_LENGTH },
+	{ GOOD_WITHOUT("l=-1"), DKIM_REASON_SIG_LENGTH },
+	{ GOOD_WITHOUT("l=1x"), DKIM_REASON_SIG_LENGTH },
+	{ GOOD_WITHOUT("l=99999999999999999999999999999999"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("l=00000000000000000000000000000000000000000000000000000000000000000"
+		       "000000000000"),
+	  DKIM_REASON_SIG_LENGTH },
+	/* t= and x=, with 300 seconds of drift */
+	{ GOOD_WITHOUT("t=1528637909"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("t=1528638209"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("t=1528638210"), DKIM_REASON_SIG_FUTURE },
+	{ GOOD_WITHOUT("x=1528637609"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("x=1528637608"), DKIM_REASON_SIG_EXPIRED },
+	{ GOOD_WITHOUT("t=10; x=10"), DKIM_REASON_SIG_TIME_ORDER },
+	{ GOOD_WITHOUT("t=1528637909; x=1528637910"), DKIM_REASON_GOOD },
+	{ GOOD_WITHOUT("t="), DKIM_REASON_SIG_TIME },
+	{ GOOD_WITHOUT("t=1234567890123"), DKIM_REASON_SIG_TIME },
+	{ GOOD_WITHOUT("x=-1"), DKIM_REASON_SIG_TIME },
+	{ GOOD_WITHOUT("x=1e9"), DKIM_REASON_SIG_TIME },
+};
+
 static void every_fault_has_its_reason(void **state)
 {
-	static const struct {
-		const char *value;
-		enum dkim_reason reason;
-	} rows[] = {
-		{ GOOD_WITHOUT(""), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("zz=ignored; z=From:x"), DKIM_REASON_GOOD },
-		{ "", DKIM_REASON_SIG_NO_DOMAIN },
-		{ "garbage", DKIM_REASON_SIG_SYNTAX },
-		{ GOOD_WITHOUT(";"), DKIM_REASON_SIG_SYNTAX },
-		{ GOOD_WITHOUT("d=example.com"), DKIM_REASON_SIG_DUPLICATE_TAG },
-		{ GOOD_WITHOUT("zz=1; zz=2"), DKIM_REASON_SIG_DUPLICATE_TAG },
-		/* v= */
-		{ "a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_NO_VERSION },
-		{ "v=2; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_VERSION },
-		{ "v=; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_VERSION },
-		{ "v=01; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AAAA",
-		  DKIM_REASON_SIG_VERSION },
-		/* a= */
-		{ "v=1; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_NO_ALGORITHM },
-		{ "v=1; a=; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_ALGORITHM },
-		{ "v=1; a=rsa-md5; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_ALGORITHM },
-		{ "v=1; a=rsa-sha1; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_SHA1 },
-		{ "v=1; a=RSA-SHA256; d=a.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_GOOD },
-		/* d= and s= */
-		{ "v=1; a=rsa-sha256; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_NO_DOMAIN },
-		{ "v=1; a=rsa-sha256; d=; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_DOMAIN },
-		{ "v=1; a=rsa-sha256; d=a..b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_DOMAIN },
-		{ "v=1; a=rsa-sha256; d=a.b.; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_DOMAIN },
-		{ "v=1; a=rsa-sha256; d=a(.b; s=s; h=from; " BH " b=AAAA", DKIM_REASON_SIG_DOMAIN },
-		{ "v=1; a=rsa-sha256; d=a\".b; s=s; h=from; " BH " b=AAAA",
-		  DKIM_REASON_SIG_DOMAIN },
-		{ "v=1; a=rsa-sha256; d=a\r\n b; s=s; h=from; " BH " b=AAAA",
-		  DKIM_REASON_SIG_DOMAIN },
-		{ "v=1; a=rsa-sha256; d=\xe2\x80\x8b.b; s=s; h=from; " BH " b=AAAA",
-		  DKIM_REASON_SIG_DOMAIN },
-		{ "v=1; a=rsa-sha256; d=a.b; h=from; " BH " b=AAAA", DKIM_REASON_SIG_NO_SELECTOR },
-		{ "v=1; a=rsa-sha256; d=a.b; s=; h=from; " BH " b=AAAA", DKIM_REASON_SIG_SELECTOR },
-		{ "v=1; a=rsa-sha256; d=a.b; s=x y; h=from; " BH " b=AAAA",
-		  DKIM_REASON_SIG_SELECTOR },
-		{ "v=1; a=rsa-sha256; d=a.b; s=2024._x.b-c; h=from; " BH " b=AAAA",
-		  DKIM_REASON_GOOD },
-		/* h= */
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; " BH " b=AAAA", DKIM_REASON_SIG_NO_HEADERS },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=; " BH " b=AAAA", DKIM_REASON_SIG_HEADERS },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=to; " BH " b=AAAA", DKIM_REASON_SIG_NO_FROM },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=fromm:xfrom; " BH " b=AAAA",
-		  DKIM_REASON_SIG_NO_FROM },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from::to; " BH " b=AAAA",
-		  DKIM_REASON_SIG_HEADERS },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from:; " BH " b=AAAA",
-		  DKIM_REASON_SIG_HEADERS },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from:x y; " BH " b=AAAA",
-		  DKIM_REASON_SIG_HEADERS },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h= FROM \r\n\t: to ; " BH " b=AAAA",
-		  DKIM_REASON_GOOD },
-		/* bh= and b= */
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; b=AAAA", DKIM_REASON_SIG_NO_BODY_HASH },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; bh= ; b=AAAA",
-		  DKIM_REASON_SIG_EMPTY_BODY_HASH },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; bh=AAAA; b=AAAA",
-		  DKIM_REASON_SIG_BODY_HASH },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; bh=" RFC_BODY_HASH "AAAA; b=AAAA",
-		  DKIM_REASON_SIG_BODY_HASH },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; bh=!; b=AAAA",
-		  DKIM_REASON_SIG_BODY_HASH },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; " BH, DKIM_REASON_SIG_NO_DATA },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=", DKIM_REASON_SIG_EMPTY_DATA },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AAA", DKIM_REASON_SIG_DATA },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AA*A", DKIM_REASON_SIG_DATA },
-		{ "v=1; a=rsa-sha256; d=a.b; s=s; h=from; " BH " b=AA\r\n\t A A",
-		  DKIM_REASON_GOOD },
-		/* i= */
-		{ GOOD_WITHOUT("i=@example.com"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("i=x@sub.EXAMPLE.com"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("i=x@y@example.com"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("i=@fexample.com"), DKIM_REASON_SIG_COVERAGE },
-		{ GOOD_WITHOUT("i=@com"), DKIM_REASON_SIG_COVERAGE },
-		{ GOOD_WITHOUT("i=@example.com.evil.example"), DKIM_REASON_SIG_COVERAGE },
-		{ GOOD_WITHOUT("i=example.com"), DKIM_REASON_SIG_IDENTITY },
-		{ GOOD_WITHOUT("i="), DKIM_REASON_SIG_IDENTITY },
-		{ GOOD_WITHOUT("i=x@"), DKIM_REASON_SIG_IDENTITY },
-		{ GOOD_WITHOUT("i=x=0D=0AX-Evil:=20y@example.com"), DKIM_REASON_SIG_IDENTITY },
-		{ GOOD_WITHOUT("i=x=00y@example.com"), DKIM_REASON_SIG_IDENTITY },
-		{ GOOD_WITHOUT("i=x=C3=28@example.com"), DKIM_REASON_SIG_IDENTITY },
-		{ GOOD_WITHOUT("i=x=4@example.com"), DKIM_REASON_SIG_IDENTITY },
-		{ GOOD_WITHOUT("i=x=20=22y@example.com"), DKIM_REASON_GOOD },
-		/* c=, q=, l= */
-		{ GOOD_WITHOUT("c=relaxed"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("c=Simple/Relaxed"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("c="), DKIM_REASON_SIG_HEADER_CANON },
-		{ GOOD_WITHOUT("c=nowsp"), DKIM_REASON_SIG_HEADER_CANON },
-		{ GOOD_WITHOUT("c=simple/"), DKIM_REASON_SIG_BODY_CANON },
-		{ GOOD_WITHOUT("c=simple/simple/simple"), DKIM_REASON_SIG_BODY_CANON },
-		{ GOOD_WITHOUT("q=dns/txt"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("q=ldap : dns/txt"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("q=http"), DKIM_REASON_SIG_QUERY },
-		{ GOOD_WITHOUT("q="), DKIM_REASON_SIG_QUERY },
-		{ GOOD_WITHOUT("l=0"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("l="), DKIM_REASON_SIG_LENGTH },
-		{ GOOD_WITHOUT("l=-1"), DKIM_REASON_SIG_LENGTH },
-		{ GOOD_WITHOUT("l=1x"), DKIM_REASON_SIG_LENGTH },
-		{ GOOD_WITHOUT("l=99999999999999999999999999999999"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("l=00000000000000000000000000000000000000000000000000000000000000000"
-			       "000000000000"),
-		  DKIM_REASON_SIG_LENGTH },
-		/* t= and x=, with 300 seconds of drift */
-		{ GOOD_WITHOUT("t=1528637909"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("t=1528638209"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("t=1528638210"), DKIM_REASON_SIG_FUTURE },
-		{ GOOD_WITHOUT("x=1528637609"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("x=1528637608"), DKIM_REASON_SIG_EXPIRED },
-		{ GOOD_WITHOUT("t=10; x=10"), DKIM_REASON_SIG_TIME_ORDER },
-		{ GOOD_WITHOUT("t=1528637909; x=1528637910"), DKIM_REASON_GOOD },
-		{ GOOD_WITHOUT("t="), DKIM_REASON_SIG_TIME },
-		{ GOOD_WITHOUT("t=1234567890123"), DKIM_REASON_SIG_TIME },
-		{ GOOD_WITHOUT("x=-1"), DKIM_REASON_SIG_TIME },
-		{ GOOD_WITHOUT("x=1e9"), DKIM_REASON_SIG_TIME },
-	};
 	struct arena *arena = arena_new(LIMIT_MESSAGE_ARENA_BYTES);
 
 	(void)state;
 	assert_non_null(arena);
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
 		struct sighdr sig;
-		enum dkim_reason reason = parse(arena, rows[i].value, &sig);
+		enum dkim_reason reason = parse(arena, faults[i].value, &sig);
 
-		if (reason != rows[i].reason)
-			fail_msg("%s\n  is: %s\n  not: %s", rows[i].value, dkim_reason_text(reason),
-				 dkim_reason_text(rows[i].reason));
+		if (reason != faults[i].reason)
+			fail_msg("%s\n  is: %s\n  not: %s", faults[i].value,
+				 dkim_reason_text(reason), dkim_reason_text(faults[i].reason));
 	}
 	arena_free(&arena);
 }
@@ -230,8 +217,8 @@ static void sizes_are_bounded(void **state)
 	(void)state;
 	assert_non_null(value);
 	/* Selector and domain fit alone, not together. */
-	len = (size_t)sprintf(value, "v=1; a=rsa-sha256; h=from; " BH " b=AAAA; s=%s%sx; d=%s%s%sx",
-			      label, label, label, label, label);
+	(void)sprintf(value, "v=1; a=rsa-sha256; h=from; " BH " b=AAAA; s=%s%sx; d=%s%s%sx", label,
+		      label, label, label, label);
 	assert_int_equal(parse(arena, value, &sig), DKIM_REASON_SIG_SELECTOR);
 	/* h= */
 	len = (size_t)sprintf(value, "v=1; a=rsa-sha256; d=a.b; s=s; " BH " b=AAAA; h=from");

@@ -49,11 +49,14 @@ struct world {
 
 static void in_child(int sock)
 {
+	const char *program = getenv("SIGNER");
+
 	if (sock != HANDOVER_FD)
 		(void)dup2(sock, HANDOVER_FD);
 	else
 		(void)fcntl(sock, F_SETFD, 0);
-	(void)execl(getenv("SIGNER"), "hsmdkim-signer", (char *)NULL);
+	if (program != NULL)
+		(void)execl(program, "hsmdkim-signer", (char *)NULL);
 	_exit(127);
 }
 

@@ -109,7 +109,9 @@ static int64_t time_of(size_t bytes)
 
 	assert_non_null(text);
 	memset(text, ' ', bytes);
-	memcpy(text, "a=1", 3);
+	text[0] = 'a';
+	text[1] = '=';
+	text[2] = '1';
 	for (int round = 0; round < 3; round++) {
 		int64_t start = clock_mono_ms();
 

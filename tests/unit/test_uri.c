@@ -144,8 +144,10 @@ static void a_uri_is_bounded(void **state)
 
 static void pad(CK_UTF8CHAR *to, size_t size, const char *text)
 {
-	memset(to, ' ', size);
-	memcpy(to, text, strlen(text));
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < size; i++)
+		to[i] = i < len ? (CK_UTF8CHAR)text[i] : ' ';
 }
 
 static bool matches(const char *text)

@@ -174,7 +174,8 @@ static void a_failure_is_never_ok(void **state)
 static void over(const struct wire_msg *base, size_t offset, size_t limit)
 {
 	struct wire_msg msg = *base;
-	struct slice longest = { calloc(1, limit + 1), limit };
+	char *bytes = calloc(1, limit + 1);
+	struct slice longest = { bytes, limit };
 	struct wire_msg decoded;
 
 	assert_non_null(longest.ptr);
@@ -188,7 +189,7 @@ static void over(const struct wire_msg *base, size_t offset, size_t limit)
 		if (extra == 0)
 			assert_int_equal(wire_decode(buf_slice(&packet), &decoded), ERR_OK);
 	}
-	free((void *)(uintptr_t)longest.ptr);
+	free(bytes);
 }
 
 static void fields_are_bounded(void **state)

@@ -10,7 +10,8 @@ struct slice slice_sub(struct slice s, size_t from, size_t to)
 		to = s.len;
 	if (from > to)
 		from = to;
-	return (struct slice){ s.ptr + from, to - from };
+	/* Of no bytes there is no part, and no pointer to add to (C11 6.5.6). */
+	return (struct slice){ from != 0 ? s.ptr + from : s.ptr, to - from };
 }
 
 bool slice_eq(struct slice a, struct slice b)

@@ -93,6 +93,50 @@ static enum err add(struct keyindex *index, CK_FUNCTION_LIST *f, CK_SESSION_HAND
 	return e->label != NULL && e->id != NULL ? ERR_OK : ERR_NOMEM;
 }
 
+/* The handles of a search; a token that is away or lies ends it with an error. */
+struct handles {
+	CK_OBJECT_HANDLE *list;
+	size_t count;
+	size_t room;
+};
+
+static enum err keep(struct handles *h, const CK_OBJECT_HANDLE *found, CK_ULONG n,
+		     struct err_detail *detail)
+{
+	if (n > BATCH || h->count + n > KEYS_MAX) {
+		err_detail_set(detail, "C_FindObjects: %lu more keys behind %zu", n, h->count);
+		return ERR_TOKEN_FAILED;
+	}
+	if (h->count + n > h->room) {
+		size_t room = h->room != 0 ? 2 * h->room : BATCH;
+		CK_OBJECT_HANDLE *more = realloc(h->list, room * sizeof(*more));
+
+		if (more == NULL)
+			return ERR_NOMEM;
+		h->list = more;
+		h->room = room;
+	}
+	memcpy(h->list + h->count, found, n * sizeof(*found));
+	h->count += n;
+	return ERR_OK;
+}
+
+static enum err collect(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, struct handles *h,
+			struct err_detail *detail)
+{
+	CK_OBJECT_HANDLE found[BATCH];
+	CK_ULONG n = 0;
+	enum err e;
+
+	do {
+		CK_RV rv = f->C_FindObjects(session, found, BATCH, &n);
+
+		e = rv == CKR_OK ? keep(h, found, n, detail)
+				 : ckr_error("C_FindObjects", rv, detail);
+	} while (e == ERR_OK && n > 0);
+	return e;
+}
+
 static enum err search(struct keyindex *index, CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session,
 		       struct err_detail *detail)
 {
@@ -100,41 +144,18 @@ static enum err search(struct keyindex *index, CK_FUNCTION_LIST *f, CK_SESSION_H
 	CK_BBOOL yes = CK_TRUE;
 	CK_ATTRIBUTE wanted[] = { { CKA_CLASS, &class, sizeof(class) },
 				  { CKA_TOKEN, &yes, sizeof(yes) } };
-	CK_OBJECT_HANDLE found[BATCH];
-	CK_OBJECT_HANDLE *all = NULL;
-	size_t count = 0;
-	CK_ULONG n = 0;
+	struct handles h = { NULL, 0, 0 };
 	CK_RV rv = f->C_FindObjectsInit(session, wanted, ARRAY_LEN(wanted));
-	enum err e = ERR_OK;
+	enum err e;
 
 	if (rv != CKR_OK)
 		return ckr_error("C_FindObjectsInit", rv, detail);
-	do { /* attributes are read after the search: some tokens allow one operation a session */
-		CK_OBJECT_HANDLE *more;
-
-		rv = f->C_FindObjects(session, found, BATCH, &n);
-		if (rv == CKR_OK && (n > BATCH || count + n > KEYS_MAX)) {
-			err_detail_set(detail, "C_FindObjects: more keys than can be (%zu)",
-				       count + n);
-			e = ERR_TOKEN_FAILED;
-		}
-		if (rv != CKR_OK || e != ERR_OK || n == 0)
-			break;
-		more = realloc(all, (count + n) * sizeof(*all));
-		if (more == NULL) {
-			e = ERR_NOMEM;
-			break;
-		}
-		all = more;
-		memcpy(all + count, found, n * sizeof(*all));
-		count += n;
-	} while (n > 0);
+	e = collect(f, session, &h, detail);
 	(void)f->C_FindObjectsFinal(session);
-	if (rv != CKR_OK)
-		e = ckr_error("C_FindObjects", rv, detail);
-	for (size_t i = 0; i < count && e == ERR_OK; i++)
-		e = add(index, f, session, all[i]);
-	free(all);
+	/* Attributes are read after the search: some tokens allow one operation a session. */
+	for (size_t i = 0; i < h.count && e == ERR_OK; i++)
+		e = add(index, f, session, h.list[i]);
+	free(h.list);
 	return e;
 }
 

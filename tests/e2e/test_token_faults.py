@@ -68,7 +68,6 @@ START_ERRORS = [(f"{function} all return CKR_DEVICE_ERROR", "CKR_DEVICE_ERROR|no
     ("C_Initialize all return CKR_GENERAL_ERROR", "C_Initialize|CKR_GENERAL_ERROR"),
     ("C_Initialize all return CKR_CANT_LOCK", "CKR_CANT_LOCK|C_Initialize"),
     ("C_FindObjects all hide", "of 0 keys"),
-    ("C_GetSlotList all lie beyond", "C_GetSlotList"),
     ("C_FindObjects all lie beyond", "cannot sign"),
     ("C_GetAttributeValue all lie beyond", "cannot sign"),
     ("C_GetAttributeValue all lie empty", "cannot sign"),

@@ -250,7 +250,7 @@ class Tables(Servers):
             run = tool("hsmdkim-testkey", "-x", conf, "--timeout", "2")
             took = time.monotonic() - start
         self.assertEqual(run.returncode, 69)
-        self.assertLess(took, 12)
+        self.assertLess(took, 40)  # one after the other: 80
         self.assertEqual(run.stdout.count("did not answer in time"), 40)
         self.assertEqual(run.stdout.count("key OK"), 40)
         self.assertLess(max(run.stdout.find("key f%d:" % i) for i in range(40)), run.stdout.find("key s0:"))

@@ -406,7 +406,9 @@ static const struct test_case cases[] = {
 
 static const char *macro_of(void *ctx, const char *name)
 {
-	static char value[64];
+	static char values[8][64]; /* as libmilter's, the last ones stay valid together */
+	static unsigned next;
+	char *value = values[next++ % ARRAY_LEN(values)];
 	struct slice rest = slice_str(ctx);
 	struct slice one;
 
@@ -416,7 +418,7 @@ static const char *macro_of(void *ctx, const char *name)
 
 		if (!slice_eq(slice_sub(one, 0, eq), slice_str(name)))
 			continue;
-		(void)snprintf(value, sizeof(value), "%.*s", SLICE_FMT(got));
+		(void)snprintf(value, sizeof(values[0]), "%.*s", SLICE_FMT(got));
 		return value;
 	}
 	return NULL;

@@ -103,6 +103,8 @@ struct handles {
 static enum err keep(struct handles *h, const CK_OBJECT_HANDLE *found, CK_ULONG n,
 		     struct err_detail *detail)
 {
+	if (n == 0)
+		return ERR_OK;
 	if (n > BATCH || h->count + n > KEYS_MAX) {
 		err_detail_set(detail, "C_FindObjects: %lu more keys behind %zu", n, h->count);
 		return ERR_TOKEN_FAILED;

@@ -110,11 +110,11 @@ class RotateCase(harness.Case):
         dice = random.Random(6)
         stopped = 0
         with Load(self) as load:
-            for _ in range(80):
+            for attempt in range(1, 81):  # later and later, so that a fast host is stopped and a slow one comes to the end
                 with subprocess.Popen([os.path.join(BIN, "hsmdkim-rotate"), *self.options(), "run"], stdout=subprocess.DEVNULL,
                                       stderr=subprocess.DEVNULL, env={**os.environ, **self.environment}) as process:
                     try:
-                        process.wait(dice.uniform(0.005, 0.4))
+                        process.wait(dice.uniform(0, 0.004 * attempt))
                     except subprocess.TimeoutExpired:
                         process.send_signal(number)
                         stopped += 1

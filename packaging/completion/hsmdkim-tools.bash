@@ -1,5 +1,4 @@
-# bash completion for the tools of hsmdkim. Install as /usr/share/bash-completion/completions/hsmdkim-genkey and
-# link the other names to it.
+# bash completion for the tools of hsmdkim; `cmake --install` puts it under each command's name.
 
 _hsmdkim_tool()
 {

@@ -1,58 +1,32 @@
 /* One message: see message.h. */
-#include "daemon/message.h"
+#include "daemon/message_priv.h"
 
 #include "base/log.h"
 #include "base/text.h"
-#include "daemon/reply.h"
-#include "daemon/signing.h"
-#include "dkim/bodyhash.h"
 
-#define QUEUE_ID_BYTES 64u
-#define SIGNATURE_FIELD "DKIM-Signature"
-
-struct message {
-	struct milter_env *env;
-	struct arena *arena;
-	const struct message_peer *peer;
-	struct snapshot *snapshot; /* NULL until the first header field */
-	bool counted;		   /* in env->in_flight */
-
-	struct slice *recipients;
-	size_t recipients_count;
-	size_t recipients_room;
-
-	struct hdrstore *headers;
-	bool headers_ended;
-	struct decision decision;
-	struct signing *signing;
-	struct bodyhash *body;
-	size_t body_id;
-
-	/* Once failed, the rest of the message is only waited for. */
-	bool failed;
-	bool told; /* in the log */
-	enum err error;
-	enum policy policy;
-	struct err_detail detail;
-};
-
-static void fail(struct message *m, enum policy policy, enum err err)
+void message_fail(struct message *m, enum policy policy, enum err err)
 {
 	if (m->failed)
-		return; /* the first cause is the one to tell */
+		return;
 	m->failed = true;
 	m->error = err;
 	m->policy = policy;
 }
 
-/* The MTA knows the queue id only after the first recipient, so it is asked each time. */
-static const char *queue_id(const struct mta *mta, char *out, size_t out_size)
+const char *message_queue_id(const struct mta *mta, char *out, size_t out_size)
 {
 	const char *id = mta->ops->macro(mta->ctx, "i");
 
 	if (id == NULL || *id == '\0')
 		return "(unknown-jobid)";
 	return text_sanitize(slice_str(id), out, out_size);
+}
+
+enum settings_action message_action(const struct message *m)
+{
+	if (m->snapshot == NULL)
+		return ACTION_TEMPFAIL; /* nothing says otherwise */
+	return policy_action(m->policy, m->snapshot->settings);
 }
 
 enum err message_begin(struct milter_env *env, struct arena *arena, const struct message_peer *peer,
@@ -92,6 +66,7 @@ void message_done(struct message **message)
 		return;
 	signing_done(&m->signing);
 	bodyhash_free(&m->body);
+	verifying_done(&m->verifying);
 	snapshot_unref(&m->snapshot);
 	if (m->counted)
 		atomic_fetch_sub(&m->env->in_flight, 1);
@@ -133,7 +108,7 @@ void message_recipient(struct message *m, struct slice address)
 	if (err == ERR_OK)
 		m->recipients_count++;
 	else
-		fail(m, POLICY_INTERNAL_ERROR, err);
+		message_fail(m, POLICY_INTERNAL_ERROR, err);
 }
 
 void message_header(struct message *m, struct slice name, struct slice value)
@@ -145,7 +120,7 @@ void message_header(struct message *m, struct slice name, struct slice value)
 		return;
 	err = pin(m);
 	if (err != ERR_OK) {
-		fail(m, POLICY_INTERNAL_ERROR, err);
+		message_fail(m, POLICY_INTERNAL_ERROR, err);
 		return;
 	}
 	err = hdrstore_add(m->headers, name, value, m->peer->leading_space);
@@ -154,24 +129,7 @@ void message_header(struct message *m, struct slice name, struct slice value)
 			       (size_t)LIMIT_HEADER_FIELDS,
 			       (long long)m->snapshot->settings->maximum_headers);
 	if (err != ERR_OK)
-		fail(m, err == ERR_LIMIT ? POLICY_SECURITY : POLICY_INTERNAL_ERROR, err);
-}
-
-static enum err start_signing(struct message *m)
-{
-	const struct settings *s = m->snapshot->settings;
-	enum dkim_canon canon = (s->canonicalization & CANONICALIZATION_RELAXED_BODY) != 0
-					? DKIM_CANON_RELAXED
-					: DKIM_CANON_SIMPLE;
-	enum err err = bodyhash_new(m->arena, &m->body);
-
-	if (err == ERR_OK)
-		err = bodyhash_want(m->body, canon, DKIM_HASH_SHA256, BODYHASH_NO_LIMIT,
-				    &m->body_id);
-	if (err == ERR_OK)
-		err = signing_start(m->arena, m->env->signer, m->snapshot, &m->decision,
-				    m->env->clock->mono_ms() + s->token_timeout_ms, &m->signing);
-	return err;
+		message_fail(m, err == ERR_LIMIT ? POLICY_SECURITY : POLICY_INTERNAL_ERROR, err);
 }
 
 static void log_notes(const struct message *m, const struct mta *mta)
@@ -181,7 +139,7 @@ static void log_notes(const struct message *m, const struct mta *mta)
 
 	if (m->decision.notes_count == 0)
 		return;
-	id = queue_id(mta, text, sizeof(text));
+	id = message_queue_id(mta, text, sizeof(text));
 	for (size_t i = 0; i < m->decision.notes_count; i++)
 		log_line(m->decision.notes[i].level, "%s: %s", id, m->decision.notes[i].text);
 }
@@ -212,20 +170,30 @@ void message_end_headers(struct message *m, const struct mta *mta)
 	if (err == ERR_OK && m->decision.kind == DECIDE_FAIL)
 		err = m->decision.error;
 	if (err == ERR_OK && m->decision.kind == DECIDE_SIGN)
-		err = start_signing(m);
+		err = message_sign_start(m);
+	if (err == ERR_OK && m->decision.kind == DECIDE_VERIFY)
+		err = message_verify_start(m);
 	if (err != ERR_OK)
-		fail(m, policy_for_signing(err), err);
+		message_fail(m,
+			     m->decision.kind == DECIDE_VERIFY ? policy_for_verifying(err)
+							       : policy_for_signing(err),
+			     err);
 }
 
 void message_body(struct message *m, const char *data, size_t len)
 {
-	if (m->body != NULL && !m->failed)
+	if (m->failed)
+		return;
+	if (m->body != NULL)
 		bodyhash_update(m->body, data, len);
+	if (m->verifying != NULL)
+		verifying_body(m->verifying, data, len);
 }
 
 bool message_body_satisfied(const struct message *m)
 {
-	return m->failed || m->body == NULL || bodyhash_satisfied(m->body);
+	return m->failed || ((m->body == NULL || bodyhash_satisfied(m->body)) &&
+			     (m->verifying == NULL || verifying_body_satisfied(m->verifying)));
 }
 
 bool message_settled(const struct message *m)
@@ -233,154 +201,39 @@ bool message_settled(const struct message *m)
 	return m->failed || (m->headers_ended && m->decision.kind == DECIDE_PASS);
 }
 
-/* --- end of message ------------------------------------------------------------------------------
- */
-
-/* The line that OpenDKIM writes, for those who search for it. */
-static void log_opendkim_line(const char *id, const struct signature *sig)
-{
-	if (sig->error == ERR_KEY_UNKNOWN)
-		log_line(LOG_LEVEL_ERROR, "%s: signing table references unknown key '%s'", id,
-			 sig->key_name);
-	else if (sig->error == ERR_KEY_MISSING || sig->error == ERR_FILE_UNSAFE)
-		log_line(LOG_LEVEL_ERROR, "%s: error loading key '%s'", id, sig->key_name);
-}
-
-static void log_failure(const struct message *m, const char *id, const struct signature *sig)
-{
-	enum policy policy = policy_for_signing(sig->error);
-	enum settings_action action = policy_action(policy, m->snapshot->settings);
-	char domain[LIMIT_DOMAIN_BYTES + 8];
-	char selector[LIMIT_SELECTOR_BYTES + 8];
-	char detail[sizeof(sig->detail->text) + 64];
-
-	(void)text_sanitize(sig->key != NULL ? slice_str(sig->key->domain)
-					     : m->decision.author_domain,
-			    domain, sizeof(domain));
-	(void)text_sanitize(slice_str(sig->key != NULL ? sig->key->selector : "?"), selector,
-			    sizeof(selector));
-	(void)text_sanitize(slice_str(sig->detail->text), detail, sizeof(detail));
-	log_opendkim_line(id, sig);
-	log_line(LOG_LEVEL_ERROR, "%s: cannot sign: d=%s s=%s key=%s: %s%s%s; %s (%s); %s", id,
-		 domain, selector, sig->key_name, err_text(sig->error),
-		 detail[0] != '\0' ? ": " : "", detail, reply_outcome(action), policy_name(policy),
-		 reply_advice(sig->error));
-}
-
-static enum err make_signatures(struct message *m)
-{
-	struct signing_input input = {
-		.headers = m->headers,
-		.now_s = m->env->clock->wall_s(),
-		.now_ms = m->env->clock->mono_ms(),
-		.leading_space = m->peer->leading_space,
-	};
-	enum err err = bodyhash_finish(m->body);
-
-	if (err != ERR_OK)
-		return err;
-	input.body_digest = bodyhash_digest(m->body, m->body_id);
-	input.deadline_ms = input.now_ms + m->snapshot->settings->token_timeout_ms;
-	signing_finish(m->signing, &input);
-	return ERR_OK;
-}
-
-/* In the SigningTable's order, each above the others, as OpenDKIM does. */
-static void insert_signatures(struct message *m, const struct mta *mta, const char *id)
-{
-	for (size_t i = 0; i < signing_count(m->signing); i++) {
-		const struct signature *sig = signing_at(m->signing, i);
-
-		if (sig->error != ERR_OK)
-			continue;
-		if (!mta->ops->insert_header(mta->ctx, 0, SIGNATURE_FIELD, sig->value.ptr)) {
-			err_detail_set(&m->detail, "the MTA refused the header field");
-			fail(m, POLICY_INTERNAL_ERROR, ERR_IO);
-			return;
-		}
-	}
-	for (size_t i = 0; i < signing_count(m->signing); i++) {
-		const struct signature *sig = signing_at(m->signing, i);
-		char selector[LIMIT_SELECTOR_BYTES + 8];
-		char domain[LIMIT_DOMAIN_BYTES + 8];
-
-		if (sig->error != ERR_OK || !m->snapshot->settings->syslog_success)
-			continue;
-		(void)text_sanitize(slice_str(sig->key->selector), selector, sizeof(selector));
-		(void)text_sanitize(slice_str(sig->key->domain), domain, sizeof(domain));
-		log_line(LOG_LEVEL_INFO, "%s: DKIM-Signature field added (s=%s, d=%s)", id,
-			 selector, domain);
-	}
-}
-
-/* Which of two answers holds when two signatures of a message failed: to try again is never wrong,
- * and what one setting forbids the other does not allow. */
-static bool stricter(enum settings_action a, enum settings_action b)
-{
-	static const int rank[] = {
-		[ACTION_ACCEPT] = 0, [ACTION_QUARANTINE] = 1, [ACTION_DISCARD] = 2,
-		[ACTION_REJECT] = 3, [ACTION_TEMPFAIL] = 4,   [ACTION_UNSET] = 4
-	};
-
-	return rank[a] > rank[b];
-}
-
-/* A line for each signature that failed; the message fails by the strictest of their settings. */
-static void take_failures(struct message *m, const char *id)
-{
-	const struct settings *s = m->snapshot->settings;
-
-	for (size_t i = 0; i < signing_count(m->signing); i++) {
-		const struct signature *sig = signing_at(m->signing, i);
-		enum policy policy = policy_for_signing(sig->error);
-
-		if (sig->error == ERR_OK)
-			continue;
-		log_failure(m, id, sig);
-		if (m->failed && !stricter(policy_action(policy, s), policy_action(m->policy, s)))
-			continue;
-		m->failed = false;
-		fail(m, policy, sig->error);
-		m->told = true;
-	}
-}
-
 void message_end(struct message *m, const struct mta *mta)
 {
-	char id_text[QUEUE_ID_BYTES];
-	const char *id;
-	enum err err;
-
 	message_end_headers(m, mta); /* a message without an end of headers ends them here */
-	if (m->failed || m->signing == NULL)
-		return;
-	err = make_signatures(m);
-	if (err != ERR_OK) {
-		fail(m, policy_for_signing(err), err);
-		return;
-	}
-	id = queue_id(mta, id_text, sizeof(id_text));
-	take_failures(m, id);
-	/* With On-... accept the signatures that could be made are better than none. */
-	if (!m->failed || policy_action(m->policy, m->snapshot->settings) == ACTION_ACCEPT)
-		insert_signatures(m, mta, id);
+	if (m->signing != NULL && !m->failed)
+		message_sign_end(m, mta);
+	if (m->decision.kind == DECIDE_VERIFY)
+		message_verify_end(m, mta);
 }
 
 static void log_refusal(const struct message *m, const struct mta *mta, enum settings_action action)
 {
+	bool signing = m->decision.kind != DECIDE_VERIFY;
+	const char *outcome = reply_outcome(action, signing);
 	char id[QUEUE_ID_BYTES];
 	char domain[LIMIT_DOMAIN_BYTES + 8];
 
 	(void)text_sanitize(m->decision.author_domain, domain, sizeof(domain));
 	if (m->policy == POLICY_SECURITY)
 		log_line(LOG_LEVEL_NOTICE, "%s: too much header data: %s; %s (%s)",
-			 queue_id(mta, id, sizeof(id)), m->detail.text, reply_outcome(action),
+			 message_queue_id(mta, id, sizeof(id)), m->detail.text, outcome,
 			 policy_name(m->policy));
 	else
-		log_line(LOG_LEVEL_ERROR, "%s: cannot sign: d=%s: %s%s%s; %s (%s); %s",
-			 queue_id(mta, id, sizeof(id)), domain, err_text(m->error),
-			 m->detail.text[0] != '\0' ? ": " : "", m->detail.text,
-			 reply_outcome(action), policy_name(m->policy), reply_advice(m->error));
+		log_line(LOG_LEVEL_ERROR, "%s: cannot %s: d=%s: %s%s%s; %s (%s); %s",
+			 message_queue_id(mta, id, sizeof(id)), signing ? "sign" : "verify", domain,
+			 err_text(m->error), m->detail.text[0] != '\0' ? ": " : "", m->detail.text,
+			 outcome, policy_name(m->policy), reply_advice(m->error));
+}
+
+/* CaptureUnknownErrors: what an error of ours let pass is at least marked. */
+static bool captured(const struct message *m)
+{
+	return m->policy == POLICY_INTERNAL_ERROR && m->snapshot != NULL &&
+	       m->snapshot->settings->capture_unknown_errors;
 }
 
 enum answer message_answer(struct message *m, const struct mta *mta)
@@ -390,8 +243,9 @@ enum answer message_answer(struct message *m, const struct mta *mta)
 
 	if (!m->failed)
 		return ANSWER_ACCEPT;
-	action = m->snapshot != NULL ? policy_action(m->policy, m->snapshot->settings)
-				     : ACTION_TEMPFAIL; /* nothing says otherwise */
+	action = message_action(m);
+	if (action == ACTION_ACCEPT && captured(m))
+		action = ACTION_QUARANTINE;
 	reply = reply_for(m->policy, action);
 	if (!m->told)
 		log_refusal(m, mta, action);

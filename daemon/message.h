@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "daemon/mta.h"
 #include "daemon/snapshot.h"
+#include "dns/source.h"
 #include "signer/client.h"
 
 #include <stdatomic.h>
@@ -19,6 +20,8 @@
 struct milter_env {
 	struct snapshot_slot *slot;
 	struct sigclient *signer;
+	struct dns_source *dns; /**< of key records; NULL: this process does not verify */
+	bool dnssec;		/**< its answers are validated */
 	const struct clock_ops *clock;
 	atomic_uint in_flight; /**< messages between MAIL FROM and their end */
 	atomic_bool draining;  /**< the process is about to stop: messages that begin now are not

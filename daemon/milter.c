@@ -10,9 +10,10 @@
 #include <libmilter/mfapi.h>
 #include <stdio.h>
 
-/* Actions: without the first no mail can be signed. Quarantine is used if the MTA has it. */
-#define ACTIONS_NEEDED ((unsigned long)SMFIF_ADDHDRS)
-#define ACTIONS_WANTED ((unsigned long)(SMFIF_ADDHDRS | SMFIF_QUARANTINE))
+/* All that a configuration may need; what each connection asks for is choose_actions()'s. */
+#define ACTIONS_ALL                                                                                \
+	((unsigned long)(SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_ADDRCPT |        \
+			 SMFIF_DELRCPT))
 
 /* libmilter hands nothing of the caller's to the first callback of a connection. */
 static struct milter_env *the_env;
@@ -48,6 +49,21 @@ static bool mta_insert_header(void *ctx, int index, const char *name, const char
 	return smfi_insheader(ctx, index, unconst(name), unconst(value)) == MI_SUCCESS;
 }
 
+static bool mta_delete_header(void *ctx, const char *name, size_t nth)
+{
+	return smfi_chgheader(ctx, unconst(name), (int)nth, NULL) == MI_SUCCESS;
+}
+
+static bool mta_add_recipient(void *ctx, const char *address)
+{
+	return smfi_addrcpt(ctx, unconst(address)) == MI_SUCCESS;
+}
+
+static bool mta_delete_recipient(void *ctx, const char *address)
+{
+	return smfi_delrcpt(ctx, unconst(address)) == MI_SUCCESS;
+}
+
 static bool mta_set_reply(void *ctx, const char *code, const char *xcode, const char *text)
 {
 	return smfi_setreply(ctx, unconst(code), unconst(xcode), unconst(text)) == MI_SUCCESS;
@@ -61,6 +77,9 @@ static bool mta_quarantine(void *ctx, const char *reason)
 static const struct mta_ops libmilter_ops = {
 	.macro = mta_macro,
 	.insert_header = mta_insert_header,
+	.delete_header = mta_delete_header,
+	.add_recipient = mta_add_recipient,
+	.delete_recipient = mta_delete_recipient,
 	.set_reply = mta_set_reply,
 	.quarantine = mta_quarantine,
 };
@@ -107,6 +126,24 @@ static sfsistat to_status(const struct session *s, enum step step, enum answer a
 }
 
 /*
+ * What we must be allowed to do with a message: without adding header fields no mail can be signed,
+ * without removing them no result can be trusted. Quarantine is used if the MTA has it.
+ */
+static unsigned long choose_actions(unsigned long offered, unsigned long *ret_needed)
+{
+	struct snapshot *snapshot = snapshot_pin(the_env->slot);
+	unsigned long needed = SMFIF_ADDHDRS;
+
+	if (snapshot != NULL && (snapshot->settings->mode & MODE_VERIFY) != 0)
+		needed |= SMFIF_CHGHDRS;
+	if (snapshot != NULL && snapshot->settings->redirect_failures_to != NULL)
+		needed |= SMFIF_ADDRCPT | SMFIF_DELRCPT;
+	snapshot_unref(&snapshot);
+	*ret_needed = needed;
+	return (needed | SMFIF_QUARANTINE) & offered;
+}
+
+/*
  * Which steps we do without, and where we do not answer, of what the MTA offers. MAIL stays: its
  * macros say who is authenticated. An answer at connect is worth its price only when it can be
  * "accept" (PeerList).
@@ -123,7 +160,8 @@ static unsigned long choose_protocol(unsigned long offered)
 	/* Any step may bring a macro of MacroList. */
 	if (snapshot != NULL && snapshot->rules.macro_list == NULL) {
 		wanted |= SMFIP_NOHELO | SMFIP_NODATA;
-		if (snapshot->rules.dont_sign_mail_to == NULL)
+		if (snapshot->rules.dont_sign_mail_to == NULL &&
+		    snapshot->settings->redirect_failures_to == NULL)
 			wanted |= SMFIP_NORCPT;
 	}
 	snapshot_unref(&snapshot);
@@ -137,15 +175,17 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 {
 	struct session_protocol protocol = { .known = true };
 	unsigned long chosen = choose_protocol(steps);
+	unsigned long needed;
+	unsigned long granted = choose_actions(actions, &needed);
 	struct session *s;
 
 	(void)unused2;
 	(void)unused3;
-	if ((actions & ACTIONS_NEEDED) != ACTIONS_NEEDED) {
+	if ((granted & needed) != needed) {
 		log_line(LOG_LEVEL_ERROR,
 			 "mlfi_negotiate(): required milter action(s) not available (got 0x%lx, "
 			 "need 0x%lx)",
-			 actions, ACTIONS_NEEDED);
+			 actions, needed);
 		return SMFIS_REJECT;
 	}
 	protocol.leading_space = (chosen & SMFIP_HDR_LEADSPC) != 0;
@@ -162,7 +202,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 		session_free(&s);
 		return SMFIS_REJECT;
 	}
-	*ret_actions = actions & ACTIONS_WANTED;
+	*ret_actions = granted;
 	*ret_steps = chosen;
 	*ret_unused2 = *ret_unused3 = 0;
 	return SMFIS_CONTINUE;
@@ -271,7 +311,7 @@ static char filter_name[] = "hsmdkim";
 static const struct smfiDesc filter = {
 	.xxfi_name = filter_name,
 	.xxfi_version = SMFI_VERSION,
-	.xxfi_flags = SMFIF_ADDHDRS | SMFIF_QUARANTINE,
+	.xxfi_flags = ACTIONS_ALL,
 	.xxfi_connect = on_connect,
 	.xxfi_helo = on_helo,
 	.xxfi_envfrom = on_mail,

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/handover.h"
 #include "config/logsetup.h"
+#include "daemon/keysource.h"
 #include "daemon/milter.h"
 #include "daemon/sandbox.h"
 
@@ -41,12 +42,33 @@ static void say(enum handover_type type, uint32_t generation, const char *text)
 		log_line(LOG_LEVEL_ERROR, "cannot speak to the supervisor: %s", err_text(err));
 }
 
+/* Before the sandbox, with the first generation that is loaded; later ones use the same. */
+static enum err prepare_keys(struct proc *p, const struct handover_msg *msg,
+			     struct err_detail *detail)
+{
+	if (!p->sandboxed && p->env.dns == NULL)
+		return keysource_open(msg->settings, msg->files, &p->env.dns, &p->env.dnssec,
+				      detail);
+	if (p->env.dns == NULL && (msg->settings->mode & MODE_VERIFY) != 0) {
+		err_detail_set(detail, "Mode verifies now: the resolver is opened at start only; "
+				       "restart hsmdkim");
+		return ERR_CONFIG;
+	}
+	return ERR_OK;
+}
+
 static void load(struct proc *p, struct handover_msg *msg)
 {
 	struct err_detail detail = { "" };
 	enum err err;
 
 	snapshot_unref(&p->loaded);
+	err = prepare_keys(p, msg, &detail);
+	if (err != ERR_OK) {
+		say(HANDOVER_FAILED, msg->generation,
+		    detail.text[0] != '\0' ? detail.text : err_text(err));
+		return;
+	}
 	err = snapshot_new(msg->generation, msg->settings, msg->files, &p->loaded, &detail);
 	msg->settings = NULL; /* the snapshot's now */
 	msg->files = NULL;

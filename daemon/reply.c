@@ -97,6 +97,24 @@ enum policy policy_for_signing(enum err e)
 	return POLICY_INTERNAL_ERROR;
 }
 
+enum policy policy_for_verifying(enum err e)
+{
+	return e == ERR_LIMIT ? POLICY_SECURITY : POLICY_INTERNAL_ERROR;
+}
+
+enum policy policy_for_cause(enum dkim_cause cause)
+{
+	static const enum policy policies[] = {
+		[DKIM_CAUSE_NONE] = POLICY_INTERNAL_ERROR,
+		[DKIM_CAUSE_BAD_SIGNATURE] = POLICY_BAD_SIGNATURE,
+		[DKIM_CAUSE_KEY_NOT_FOUND] = POLICY_KEY_NOT_FOUND,
+		[DKIM_CAUSE_DNS] = POLICY_DNS_ERROR,
+		[DKIM_CAUSE_INTERNAL] = POLICY_INTERNAL_ERROR,
+	};
+
+	return policies[cause];
+}
+
 struct reply reply_for(enum policy p, enum settings_action action)
 {
 	struct reply reply = { .action = action, .answer = ANSWER_ACCEPT };
@@ -130,13 +148,13 @@ struct reply reply_for(enum policy p, enum settings_action action)
 	return reply;
 }
 
-const char *reply_outcome(enum settings_action action)
+const char *reply_outcome(enum settings_action action, bool signing)
 {
 	switch (action) {
 	case ACTION_ACCEPT:
-		return "passed on unsigned";
+		return signing ? "passed on unsigned" : "passed on unverified";
 	case ACTION_QUARANTINE:
-		return "quarantined unsigned";
+		return signing ? "quarantined unsigned" : "quarantined";
 	case ACTION_DISCARD:
 		return "discarded";
 	case ACTION_REJECT:

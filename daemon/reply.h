@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "config/settings.h"
 #include "daemon/mta.h"
+#include "dkim/result.h"
 
 /** The On- settings, and what none of them answers; one row each in reply.c. */
 enum policy {
@@ -27,6 +28,13 @@ enum policy {
 /** Which setting answers an error that was met while signing. */
 enum policy policy_for_signing(enum err e);
 
+/** The same for an error of ours that was met while verifying. */
+enum policy policy_for_verifying(enum err e);
+
+/** Which setting answers a message whose signatures are not good. @param cause not
+ * DKIM_CAUSE_NONE */
+enum policy policy_for_cause(enum dkim_cause cause);
+
 /** "On-TokenFailure" */
 const char *policy_name(enum policy p);
 
@@ -44,8 +52,9 @@ struct reply {
 
 struct reply reply_for(enum policy p, enum settings_action action);
 
-/** What happened to the message, for the log: "deferred", "rejected", "passed on unsigned", ... */
-const char *reply_outcome(enum settings_action action);
+/** What happened to the message, for the log: "deferred", "rejected", "passed on unsigned", ...
+ * @param signing false: it was to be verified, and is "passed on unverified" */
+const char *reply_outcome(enum settings_action action, bool signing);
 
 /** What an administrator does about an error met while signing; a static sentence without a dot at
  * its end. */

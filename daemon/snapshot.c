@@ -27,6 +27,7 @@ struct whole {
 	struct hostlist *external_ignore_list;
 	struct hostlist *peer_list;
 	struct dkim_hdrselect *hdrselect;
+	struct verifyrules *verify;
 	struct slice senders[SENDER_HEADERS_MAX];
 	size_t senders_count;
 };
@@ -37,6 +38,7 @@ static void whole_free(struct whole **whole)
 
 	if (w == NULL)
 		return;
+	verifyrules_free(&w->verify);
 	dkim_hdrselect_free(&w->hdrselect);
 	hostlist_free(&w->peer_list);
 	hostlist_free(&w->external_ignore_list);
@@ -149,6 +151,7 @@ static void publish(struct whole *w, uint32_t generation)
 	w->pub.settings = s;
 	w->pub.peer_list = w->peer_list;
 	w->pub.hdrselect = w->hdrselect;
+	w->pub.verify = w->verify;
 	w->pub.rules = (struct decide_rules){
 		.mode = s->mode,
 		.signing_table = w->signing_table,
@@ -188,6 +191,8 @@ enum err snapshot_new(uint32_t generation, struct settings *settings, struct fil
 		err = signtable_open(settings->signing_table, files, &w->signing_table, detail);
 	if (err == ERR_OK)
 		err = open_hdrselect(w, detail);
+	if (err == ERR_OK)
+		err = verifyrules_new(settings, files, &w->verify, detail);
 	if (err != ERR_OK)
 		return err;
 	publish(w, generation);

@@ -10,6 +10,7 @@
 #include "config/files.h"
 #include "config/settings.h"
 #include "daemon/decide.h"
+#include "daemon/verifyrules.h"
 #include "dkim/sign.h"
 
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct snapshot {
 	struct decide_rules rules;
 	const struct hostlist *peer_list; /**< NULL: unset */
 	const struct dkim_hdrselect *hdrselect;
+	const struct verifyrules *verify;
 };
 
 /**

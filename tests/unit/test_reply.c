@@ -147,8 +147,8 @@ static void every_error_has_advice_and_every_action_a_word(void **state)
 	for (int e = ERR_OK; e < ERR_COUNT; e++)
 		assert_true(reply_advice((enum err)e)[0] != '\0');
 	assert_string_equal(reply_advice((enum err)9999), "please report this");
-	assert_string_equal(reply_outcome(ACTION_TEMPFAIL), "deferred");
-	assert_string_equal(reply_outcome(ACTION_ACCEPT), "passed on unsigned");
+	assert_string_equal(reply_outcome(ACTION_TEMPFAIL, true), "deferred");
+	assert_string_equal(reply_outcome(ACTION_ACCEPT, true), "passed on unsigned");
 }
 
 int main(void)

@@ -1,0 +1,59 @@
+/* For daemon/message*.c only: message.c collects, decides and answers; message_sign.c and
+ * message_verify.c do what was decided. */
+#ifndef DAEMON_MESSAGE_PRIV_H
+#define DAEMON_MESSAGE_PRIV_H
+
+#include "daemon/message.h"
+#include "daemon/reply.h"
+#include "daemon/signing.h"
+#include "daemon/verifying.h"
+#include "dkim/bodyhash.h"
+
+#define QUEUE_ID_BYTES 64u
+
+struct message {
+	struct milter_env *env;
+	struct arena *arena;
+	const struct message_peer *peer;
+	struct snapshot *snapshot; /* NULL until the first header field */
+	bool counted;		   /* in env->in_flight */
+
+	struct slice *recipients;
+	size_t recipients_count;
+	size_t recipients_room;
+
+	struct hdrstore *headers;
+	bool headers_ended;
+	struct decision decision;
+	struct signing *signing;
+	struct bodyhash *body; /* of a message that is signed */
+	size_t body_id;
+	struct verifying *verifying;
+
+	/* Once failed, the rest of the message is only waited for. */
+	bool failed;
+	bool told; /* in the log */
+	enum err error;
+	enum policy policy;
+	struct err_detail detail;
+};
+
+/* The first cause is the one to tell: a message that failed stays as it is. */
+void message_fail(struct message *m, enum policy policy, enum err err);
+
+/* For the log, never NULL. The MTA knows the queue id only after the first recipient, so it is
+ * asked each time. */
+const char *message_queue_id(const struct mta *mta, char *out, size_t out_size);
+
+/* What the settings say of the policy by which the message failed. */
+enum settings_action message_action(const struct message *m);
+
+/* End of the header. @return what the message fails with */
+NODISCARD enum err message_sign_start(struct message *m);
+NODISCARD enum err message_verify_start(struct message *m);
+
+/* End of the message: do it, log it, fail the message where it went wrong. */
+void message_sign_end(struct message *m, const struct mta *mta);
+void message_verify_end(struct message *m, const struct mta *mta);
+
+#endif

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "dkim/taglist.h"
+#include "tests/unit/cputime.h"
 
 static void what_the_grammar_takes_and_what_not(void **state)
 {
@@ -113,12 +113,12 @@ static int64_t time_of(size_t bytes)
 	text[1] = '=';
 	text[2] = '1';
 	for (int round = 0; round < 3; round++) {
-		int64_t start = clock_mono_ms();
+		int64_t start = cpu_ms();
 
 		for (int i = 0; i < 20; i++)
 			assert_int_equal(taglist_parse(slice_of(text, bytes), &list), ERR_OK);
-		if (clock_mono_ms() - start < best)
-			best = clock_mono_ms() - start;
+		if (cpu_ms() - start < best)
+			best = cpu_ms() - start;
 	}
 	free(text);
 	return best;

@@ -2,7 +2,7 @@
  * looked at, and what the message is answered with. */
 #include "tests/unit/verify_fixture.h"
 
-#include "base/clock.h"
+#include "tests/unit/cputime.h"
 
 #define NAME "sel._domainkey.football.example.com"
 #define TAGS(more)                                                                                 \
@@ -450,9 +450,9 @@ static int64_t time_of(unsigned signatures, size_t filler_fields)
 		add_signature(&m, "football.example.com",
 			      "s=sel; h=from:subject:subject; bh=" RFC_BODY_HASH "; b=AAAA");
 	m.params.max_signatures = 8;
-	began = clock_mono_ms();
+	began = cpu_ms();
 	message_verify(&m, RFC_BODY);
-	began = clock_mono_ms() - began;
+	began = cpu_ms() - began;
 	message_close(&m);
 	return began;
 }

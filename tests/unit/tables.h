@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "config/files.h"
+#include "tests/unit/cputime.h"
 
 static char tables_dir[] = "/tmp/hsmdkim-test.XXXXXX";
 static char tables_path[64];
@@ -63,15 +64,6 @@ static inline void assert_slice(struct slice s, const char *want)
 {
 	if (!slice_eq(s, slice_str(want)))
 		fail_msg("'%.*s' is not '%s'", SLICE_FMT(s), want);
-}
-
-/** CPU time of this process: what a busy machine does not change. */
-static inline int cpu_ms(void)
-{
-	struct timespec t;
-
-	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
-	return (int)(t.tv_sec * 1000 + t.tv_nsec / 1000000);
 }
 
 #endif

@@ -4,7 +4,6 @@
 #include "keytable/dataset.h"
 #include "keytable/dataset_priv.h"
 #include "keytable/pattern.h"
-#include "tests/unit/cputime.h"
 
 static struct dataset *open_ok(const char *spec, unsigned flags, struct files *files)
 {

@@ -17,6 +17,7 @@ function(find_plain target header library)
                 INTERFACE_INCLUDE_DIRECTORIES ${${library}_INCLUDE_DIR})
 endfunction()
 find_plain(Milter::Milter libmilter/mfapi.h milter)
+find_plain(Lmdb::Lmdb lmdb.h lmdb)
 find_plain(Unbound::Unbound unbound.h unbound)
 
 function(hsmdkim_library name)

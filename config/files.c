@@ -16,6 +16,7 @@
 struct file {
 	char *path;
 	int fd;
+	bool live; /* opened, not copied; never mapped */
 	void *map; /* NULL: not mapped, or empty */
 	size_t len;
 };
@@ -62,27 +63,50 @@ void files_free(struct files **f)
 	*f = NULL;
 }
 
+/* @return the path behind one of the prefixes; NULL: none of them */
+static const char *behind_prefix(const char *spec, const struct slice *prefixes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (slice_istarts(slice_str(spec), prefixes[i]))
+			return spec + prefixes[i].len;
+	return NULL;
+}
+
+static const char *live_path(const char *spec)
+{
+	static const struct slice prefixes[] = { SLICE_INIT("lmdb:"), SLICE_INIT("mdb:") };
+
+	return behind_prefix(spec, prefixes, ARRAY_LEN(prefixes));
+}
+
+bool files_spec_is_live(const char *spec)
+{
+	return live_path(spec) != NULL;
+}
+
 const char *files_spec_path(const char *spec)
 {
 	static const struct slice prefixes[] = { SLICE_INIT("file:"), SLICE_INIT("refile:") };
 	struct slice s = slice_str(spec);
+	const char *path = behind_prefix(spec, prefixes, ARRAY_LEN(prefixes));
 
-	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
-		if (slice_istarts(s, prefixes[i]))
-			return spec + prefixes[i].len;
+	if (path == NULL)
+		path = live_path(spec);
+	if (path != NULL)
+		return path;
 	/* A colon in the first entry ends a prefix. */
 	return spec[0] == '/' && slice_find(s, ':') >= slice_find(s, ',') ? spec : NULL;
 }
 
-static struct file *files_find(const struct files *f, const char *path)
+static struct file *files_find(const struct files *f, const char *path, bool live)
 {
 	for (size_t i = 0; i < f->count; i++)
-		if (strcmp(f->list[i].path, path) == 0)
+		if (f->list[i].live == live && strcmp(f->list[i].path, path) == 0)
 			return &f->list[i];
 	return NULL;
 }
 
-enum err files_put(struct files *f, const char *path, int fd)
+static enum err put(struct files *f, const char *path, int fd, bool live)
 {
 	struct file *grown = realloc(f->list, (f->count + 1) * sizeof(*grown));
 	char *copy = slice_dup(slice_str(path));
@@ -94,9 +118,19 @@ enum err files_put(struct files *f, const char *path, int fd)
 		(void)close(fd);
 		return ERR_NOMEM;
 	}
-	f->list[f->count] = (struct file){ .path = copy, .fd = fd };
+	f->list[f->count] = (struct file){ .path = copy, .fd = fd, .live = live };
 	f->count++;
 	return ERR_OK;
+}
+
+enum err files_put(struct files *f, const char *path, int fd)
+{
+	return put(f, path, fd, false);
+}
+
+enum err files_put_live(struct files *f, const char *path, int fd)
+{
+	return put(f, path, fd, true);
 }
 
 static bool write_all(int fd, const char *data, size_t len)
@@ -177,7 +211,7 @@ enum err files_read(struct files *f, const char *path, struct err_detail *detail
 	int fd = -1;
 	enum err e;
 
-	if (files_find(f, path) != NULL)
+	if (files_find(f, path, false) != NULL)
 		return ERR_OK;
 	e = read_sealed(path, &fd, &why);
 	if (e != ERR_OK) {
@@ -185,6 +219,60 @@ enum err files_read(struct files *f, const char *path, struct err_detail *detail
 		return e;
 	}
 	return files_put(f, path, fd);
+}
+
+/* @return a descriptor of the regular file path, or of data.mdb in it; -1 with *ret_why */
+static int open_live(const char *path, const char **ret_why)
+{
+	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, flags);
+	struct stat st;
+
+	*ret_why = NULL;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		int inner = openat(fd, "data.mdb", flags);
+
+		(void)close(fd);
+		fd = inner;
+	}
+	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+		(void)close(fd);
+		*ret_why = "not a regular file";
+		return -1;
+	}
+	if (fd < 0)
+		*ret_why = strerror(errno);
+	return fd;
+}
+
+enum err files_read_live(struct files *f, const char *path, struct err_detail *detail)
+{
+	const char *why;
+	int fd;
+
+	if (files_find(f, path, true) != NULL)
+		return ERR_OK;
+	fd = open_live(path, &why);
+	if (fd < 0) {
+		err_detail_set(detail, "%s: cannot open the table: %s", path, why);
+		return ERR_IO;
+	}
+	return files_put_live(f, path, fd);
+}
+
+enum err files_live(struct files *f, const char *path, int *ret_fd, struct err_detail *detail)
+{
+	enum err e = f->real ? files_read_live(f, path, detail) : ERR_OK;
+	const struct file *file = files_find(f, path, true);
+
+	if (e != ERR_OK)
+		return e;
+	if (file == NULL) {
+		err_detail_set(detail, "%s: the file was not handed to this process", path);
+		return ERR_NOT_FOUND;
+	}
+	*ret_fd = file->fd;
+	return ERR_OK;
 }
 
 static enum err map_file(struct file *file)
@@ -211,14 +299,14 @@ static enum err map_file(struct file *file)
 enum err files_map(struct files *f, const char *path, struct slice *ret_text,
 		   struct err_detail *detail)
 {
-	struct file *file = files_find(f, path);
+	struct file *file = files_find(f, path, false);
 	enum err e = ERR_OK;
 
 	if (file == NULL && f->real) {
 		e = files_read(f, path, detail);
 		if (e != ERR_OK)
 			return e;
-		file = files_find(f, path);
+		file = files_find(f, path, false);
 	}
 	if (file == NULL) {
 		err_detail_set(detail, "%s: the file was not handed to this process", path);
@@ -247,4 +335,9 @@ const char *files_path(const struct files *f, size_t i)
 int files_fd(const struct files *f, size_t i)
 {
 	return f->list[i].fd;
+}
+
+bool files_is_live(const struct files *f, size_t i)
+{
+	return f->list[i].live;
 }

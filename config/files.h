@@ -36,15 +36,30 @@ NODISCARD enum err files_put(struct files *f, const char *path, int fd);
 NODISCARD enum err files_map(struct files *f, const char *path, struct slice *ret_text,
 			     struct err_detail *detail);
 
+/*
+ * Live files, for lmdb: tables: not copied but opened (read-only), whatever size they have, and
+ * read with pread() at look-up time. They are apart from the others: the same path may be both.
+ */
+
+/** Open path now and keep it; a folder stands for its data.mdb. @return as files_read() */
+NODISCARD enum err files_read_live(struct files *f, const char *path, struct err_detail *detail);
+/** As files_put(). */
+NODISCARD enum err files_put_live(struct files *f, const char *path, int fd);
+/** @param ret_fd stays the files', valid until files_free() @return as files_map() */
+NODISCARD enum err files_live(struct files *f, const char *path, int *ret_fd,
+			      struct err_detail *detail);
+
 /**
- * The file that a data set's spec names: file:/p, refile:/p, /p.
- * @return a pointer into spec; NULL when the set needs no file (csl: ...) or its kind is not a
- * plain file
+ * The file that a data set's spec names: file:/p, refile:/p, lmdb:/p, mdb:/p, /p.
+ * @return a pointer into spec; NULL when the set needs no file (csl: ...)
  */
 const char *files_spec_path(const char *spec);
+/** True when that file is a live one. */
+bool files_spec_is_live(const char *spec);
 
 size_t files_count(const struct files *f);
 const char *files_path(const struct files *f, size_t i);
 int files_fd(const struct files *f, size_t i);
+bool files_is_live(const struct files *f, size_t i);
 
 #endif

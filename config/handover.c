@@ -1,8 +1,9 @@
 /*
  * Messages between supervisor and children: one SOCK_SEQPACKET packet each.
  * Layout: struct header, then text_len bytes of text; descriptors in SCM_RIGHTS. A LOAD's text is
- * the paths of its files, each with a NUL behind it; its first descriptor holds the settings, the
- * others the files in the order of the paths.
+ * the paths of its files, each with one letter before it (s: a sealed copy, l: a live file) and a
+ * NUL behind it; its first descriptor holds the settings, the others the files in the order of the
+ * paths.
  */
 #define _GNU_SOURCE /* memfd_create, F_GET_SEALS */
 
@@ -22,6 +23,8 @@
 
 #define HANDOVER_MAGIC 0x68736d31U
 #define FDS_MAX (HANDOVER_FILES_MAX + 1)
+#define PATH_SEALED 's'
+#define PATH_LIVE 'l'
 
 struct header {
 	uint32_t magic;
@@ -197,6 +200,7 @@ enum err handover_send_load(int sock, uint32_t generation, const struct settings
 	buf_init(&paths, HANDOVER_TEXT_BYTES_MAX);
 	for (size_t i = 0; i < files_count(f); i++) {
 		fds[i + 1] = files_fd(f, i);
+		buf_add_ch(&paths, files_is_live(f, i) ? PATH_LIVE : PATH_SEALED);
 		buf_add_str(&paths, files_path(f, i));
 		buf_add_ch(&paths, '\0');
 	}
@@ -286,6 +290,14 @@ static bool is_sealed(int fd)
 	return seals >= 0 && (seals & wanted) == wanted;
 }
 
+/* A live file is read with pread() only: its owner may do with it what he wants. */
+static bool is_read_only_file(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_ACCMODE) == O_RDONLY && lseek(fd, 0, SEEK_CUR) >= 0;
+}
+
 static enum err take_settings(int fd, struct handover_msg *m)
 {
 	AUTO(files_free) struct files *f = files_new_closed();
@@ -308,6 +320,18 @@ static enum err take_settings(int fd, struct handover_msg *m)
 	return e == ERR_CONFIG ? ERR_PROTOCOL : e;
 }
 
+/* @param entry letter and path; fd is the files' then */
+static enum err take_file(struct files *files, const char *entry, int fd)
+{
+	bool live = entry[0] == PATH_LIVE;
+
+	if ((!live && entry[0] != PATH_SEALED) || !(live ? is_read_only_file(fd) : is_sealed(fd))) {
+		(void)close(fd);
+		return ERR_PROTOCOL;
+	}
+	return live ? files_put_live(files, entry + 1, fd) : files_put(files, entry + 1, fd);
+}
+
 /* The caller closes what stays in p->fds. */
 static enum err take_load(struct packet *p, struct handover_msg *m)
 {
@@ -315,10 +339,8 @@ static enum err take_load(struct packet *p, struct handover_msg *m)
 	size_t next = 1;
 	enum err e;
 
-	for (size_t i = 0; i < p->fd_count; i++)
-		if (!is_sealed(p->fds[i]))
-			return ERR_PROTOCOL;
-	if (p->fd_count == 0 || (paths.len != 0 && paths.ptr[paths.len - 1] != '\0'))
+	if (p->fd_count == 0 || !is_sealed(p->fds[0]) ||
+	    (paths.len != 0 && paths.ptr[paths.len - 1] != '\0'))
 		return ERR_PROTOCOL;
 	m->files = files_new_closed();
 	if (m->files == NULL)
@@ -330,7 +352,7 @@ static enum err take_load(struct packet *p, struct handover_msg *m)
 
 		if (next >= p->fd_count)
 			return ERR_PROTOCOL;
-		e = files_put(m->files, paths.ptr, p->fds[next]);
+		e = take_file(m->files, paths.ptr, p->fds[next]);
 		p->fds[next++] = -1;
 		paths = slice_sub(paths, len + 1, paths.len);
 	}

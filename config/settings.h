@@ -121,6 +121,7 @@ void settings_print_man(FILE *out);
 enum dataset_use {
 	DATASET_USE_MILTER = 1, /**< SigningTable, host lists, ... */
 	DATASET_USE_SIGNER = 2, /**< KeyTable, TokenTable, KeyFile, PINs */
+	DATASET_USE_LIVE = 4,	/**< besides: a live file (config/files.h) */
 };
 void settings_each_file(const struct settings *s,
 			void (*fn)(void *ctx, const char *name, const char *path, unsigned use),

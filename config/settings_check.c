@@ -134,8 +134,13 @@ void settings_each_file(const struct settings *s,
 			setting_is_text(row) ? *(char *const *)setting_field_const(s, row) : NULL;
 		const char *path =
 			text != NULL ? setting_path(row, (enum setting_id)i, text) : NULL;
+		unsigned use;
 
-		if (path != NULL)
-			fn(ctx, row->name, path, file_use((enum setting_id)i));
+		if (path == NULL)
+			continue;
+		use = file_use((enum setting_id)i);
+		if (row->type == SETTING_TYPE_DATASET && files_spec_is_live(text))
+			use |= DATASET_USE_LIVE;
+		fn(ctx, row->name, path, use);
 	}
 }

@@ -30,6 +30,8 @@ static enum err check_keys(const struct settings *s, const struct signtable *sig
 	if (s->key_table == NULL)
 		return ERR_OK;
 	err = keytable_open(s->key_table, files, &table, detail);
+	if (err == ERR_OK && keytable_is_live(table))
+		err = keytable_check(table, detail);
 	if (err == ERR_OK && signing_table != NULL && s->check_signing_table)
 		err = signtable_check(signing_table, key_is_known, table, detail);
 	if (err == ERR_OK)

@@ -70,20 +70,27 @@ struct reading {
 	struct err_detail *detail;
 };
 
-/* The same memfd in the other set, under the same name. */
-static enum err share(struct files *from, struct files *to, const char *path)
+static bool is_file(const struct files *f, size_t i, const char *path, bool live)
+{
+	return files_is_live(f, i) == live && strcmp(files_path(f, i), path) == 0;
+}
+
+/* The same descriptor in the other set, under the same name. */
+static enum err share(struct files *from, struct files *to, const char *path, bool live)
 {
 	for (size_t i = 0; i < files_count(to); i++) {
-		if (strcmp(files_path(to, i), path) == 0)
+		if (is_file(to, i, path, live))
 			return ERR_OK;
 	}
 	for (size_t i = 0; i < files_count(from); i++) {
 		int copy;
 
-		if (strcmp(files_path(from, i), path) != 0)
+		if (!is_file(from, i, path, live))
 			continue;
 		copy = fcntl(files_fd(from, i), F_DUPFD_CLOEXEC, 0);
-		return copy < 0 ? ERR_IO : files_put(to, path, copy);
+		if (copy < 0)
+			return ERR_IO;
+		return live ? files_put_live(to, path, copy) : files_put(to, path, copy);
 	}
 	return ERR_INTERNAL;
 }
@@ -92,6 +99,7 @@ static void read_one(void *ctx, const char *name, const char *path, unsigned use
 {
 	struct reading *r = ctx;
 	bool milter = (use & DATASET_USE_MILTER) != 0;
+	bool live = (use & DATASET_USE_LIVE) != 0;
 
 	if (r->err != ERR_OK || strcmp(name, "PKCS11PinSource") == 0)
 		return; /* PINs have rules of their own */
@@ -99,9 +107,10 @@ static void read_one(void *ctx, const char *name, const char *path, unsigned use
 		r->err = safefile_check(path, r->owner, r->detail);
 	/* The signer gets the SigningTable, too: it checks that every key name in it exists. */
 	if (r->err == ERR_OK)
-		r->err = files_read(r->g->signer, path, r->detail);
+		r->err = live ? files_read_live(r->g->signer, path, r->detail)
+			      : files_read(r->g->signer, path, r->detail);
 	if (r->err == ERR_OK && milter) {
-		r->err = share(r->g->signer, r->g->milter, path);
+		r->err = share(r->g->signer, r->g->milter, path, live);
 		if (r->err != ERR_OK)
 			err_detail_set(r->detail, "%s: %s", path, strerror(errno));
 	}

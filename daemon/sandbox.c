@@ -27,6 +27,7 @@ static const int allowed_calls[] = {
 	SCMP_SYS(fcntl),
 	SCMP_SYS(fstat),
 	SCMP_SYS(lseek),
+	SCMP_SYS(pread64), /* lmdb: tables */
 	SCMP_SYS(dup),
 	SCMP_SYS(pipe2),
 	SCMP_SYS(eventfd2),

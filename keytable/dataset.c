@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 static const struct dataset_kind *const kinds[] = { &dataset_kind_file, &dataset_kind_refile,
-						    &dataset_kind_csl };
+						    &dataset_kind_csl, &dataset_kind_lmdb,
+						    &dataset_kind_mdb };
 
 /* What OpenDKIM has and we do not, with the way to go. */
 static const struct {
@@ -24,8 +25,6 @@ static const struct {
 	{ "socket", "socket: is not supported; write the rows to a file and reload" },
 	{ "erlang", "Erlang is not supported; write the rows to a file and reload" },
 	{ "repute", "reputation is not supported; remove the line" },
-	{ "mdb", "LMDB is not supported in this version; write the rows to a file" },
-	{ "lmdb", "LMDB is not supported in this version; write the rows to a file" },
 };
 
 static enum err refuse(const char *name, struct slice prefix, struct err_detail *detail)
@@ -110,6 +109,11 @@ bool dataset_is_pattern(const struct dataset *set)
 	return set->kind->is_pattern;
 }
 
+bool dataset_is_live(const struct dataset *set)
+{
+	return set->kind->read != NULL;
+}
+
 size_t dataset_count(const struct dataset *set)
 {
 	return set->kind->count(set);
@@ -119,6 +123,13 @@ enum err dataset_next(const struct dataset *set, struct slice key, uint32_t *cur
 		      struct dataset_row *ret_row)
 {
 	return set->kind->next(set, key, cursor, ret_row);
+}
+
+enum err dataset_read(const struct dataset *set, struct slice key, uint32_t *cursor,
+		      struct buf *room, struct dataset_row *ret_row)
+{
+	return dataset_is_live(set) ? set->kind->read(set, key, cursor, room, ret_row)
+				    : set->kind->next(set, key, cursor, ret_row);
 }
 
 enum err dataset_find(const struct dataset *set, struct slice key, struct slice *ret_value)

@@ -6,6 +6,7 @@
 #ifndef KEYTABLE_DATASET_H
 #define KEYTABLE_DATASET_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "config/files.h"
@@ -19,6 +20,8 @@ enum dataset_flags {
 	DATASET_ICASE = 1,	/**< A-Z in keys count as a-z */
 	DATASET_NEED_VALUE = 2, /**< a row without a value is an error that names file and line */
 	DATASET_UNIQUE = 4,	/**< a repeated key is an error that names both lines */
+	DATASET_LIVE =
+		8, /**< the caller looks up with dataset_read(): lmdb: may stay in its file */
 };
 
 struct dataset_row {
@@ -27,7 +30,7 @@ struct dataset_row {
 };
 
 /**
- * Open "file:/p", "/p", "refile:/p", "csl:a,b=c", "a,b"; lmdb:/mdb: later. OpenDKIM's other
+ * Open "file:/p", "/p", "refile:/p", "lmdb:/p" or "mdb:/p", "csl:a,b=c", "a,b". OpenDKIM's other
  * prefixes are refused by name with the way to go; an unknown prefix is an error. All or nothing.
  * @param name  the setting's name, for messages
  * @param files must outlive the data set: rows are slices into it, nothing is copied
@@ -40,6 +43,10 @@ void dataset_free(struct dataset **set);
 
 /** True for refile: keys are patterns, and a look-up is by the whole string. */
 bool dataset_is_pattern(const struct dataset *set);
+
+/** True for a set that stays in its file: it is asked with dataset_read(), rows are not walked and
+ * not checked when it is opened, and a look-up finds what is in the file at that moment. */
+bool dataset_is_live(const struct dataset *set);
 
 /** Rows; kinds that do not know it say 0. */
 size_t dataset_count(const struct dataset *set);
@@ -59,6 +66,14 @@ NODISCARD enum err dataset_find(const struct dataset *set, struct slice key,
  */
 NODISCARD enum err dataset_next(const struct dataset *set, struct slice key, uint32_t *cursor,
 				struct dataset_row *ret_row);
+
+/**
+ * dataset_next() for a set that may be live.
+ * @param room holds a live set's row: valid until the next call with it
+ * @return as dataset_find(); ERR_CONFIG (the file is damaged), ERR_BUSY, ERR_NOMEM from a live set
+ */
+NODISCARD enum err dataset_read(const struct dataset *set, struct slice key, uint32_t *cursor,
+				struct buf *room, struct dataset_row *ret_row);
 
 /**
  * All rows that match, in file order: for MultipleSignatures.

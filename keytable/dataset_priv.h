@@ -14,9 +14,10 @@ struct dataset_pattern; /* dataset_refile.c */
 struct dataset {
 	const struct dataset_kind *kind;
 	unsigned flags;
-	char *origin;	  /**< for messages: the path, or the setting's name for csl */
-	char *text;	  /**< csl: the list itself; NULL: the text belongs to the files */
-	struct rows rows; /**< file, csl, refile */
+	char *origin; /**< for messages: the path, or the setting's name for csl */
+	char *text; /**< csl, an lmdb: in memory: the text itself; NULL: it belongs to the files */
+	int fd;	    /**< lmdb: the files' own */
+	struct rows rows;		  /**< file, csl, refile */
 	struct dataset_pattern *patterns; /**< refile: those that no index finds */
 	size_t pattern_count;
 	size_t longest_part[DATASET_CLASSES]; /**< refile: no look-up of anything longer */
@@ -36,6 +37,10 @@ struct dataset_kind {
 	 */
 	enum err (*next)(const struct dataset *set, struct slice key, uint32_t *cursor,
 			 struct dataset_row *ret_row);
+	/** The same for kinds that stay in their file (then next is NULL). @param room where the
+	 * row is put */
+	enum err (*read)(const struct dataset *set, struct slice key, uint32_t *cursor,
+			 struct buf *room, struct dataset_row *ret_row);
 	/** As dataset_each(). */
 	enum err (*each)(const struct dataset *set,
 			 bool (*fn)(void *ctx, struct slice key, struct slice value,
@@ -48,6 +53,8 @@ struct dataset_kind {
 extern const struct dataset_kind dataset_kind_file;
 extern const struct dataset_kind dataset_kind_csl;
 extern const struct dataset_kind dataset_kind_refile;
+extern const struct dataset_kind dataset_kind_lmdb;
+extern const struct dataset_kind dataset_kind_mdb;
 
 /** Read path as lines into set->rows, without the index; checks DATASET_NEED_VALUE. */
 NODISCARD enum err dataset_load_lines(struct dataset *set, const char *name, const char *path,

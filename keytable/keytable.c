@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "dkim/address.h"
 #include "keytable/keyref.h"
+#include "keytable/lmdbfile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,12 @@ struct keytable {
 struct check {
 	enum err e;
 	struct err_detail *detail;
+	bool live;
 };
+
+/* Their text would have to be kept for as long as the key is in use. */
+static const char pem_in_live[] = "the key itself stands in the table; write it to a file, and the "
+				  "file's path here";
 
 static bool check_row(void *ctx, struct slice key, struct slice value, const char *origin)
 {
@@ -29,6 +35,10 @@ static bool check_row(void *ctx, struct slice key, struct slice value, const cha
 	struct keytable_row row = { .name = key };
 
 	check->e = keyref_parse(value, &row, check->detail);
+	if (check->e == ERR_OK && check->live && row.kind == KEYREF_PEM) {
+		err_detail_set(check->detail, "%s", pem_in_live);
+		check->e = ERR_CONFIG;
+	}
 	if (check->e == ERR_OK && key.len > LIMIT_KEY_NAME_BYTES) {
 		err_detail_set(check->detail, "the name is longer than %u bytes",
 			       LIMIT_KEY_NAME_BYTES);
@@ -43,21 +53,31 @@ static bool check_row(void *ctx, struct slice key, struct slice value, const cha
 	return check->e == ERR_OK;
 }
 
+enum err keytable_check(const struct keytable *table, struct err_detail *detail)
+{
+	struct check check = { ERR_OK, detail, keytable_is_live(table) };
+	enum err e = table->set != NULL ? dataset_each(table->set, check_row, &check) : ERR_OK;
+
+	return e == ERR_OK ? check.e : e;
+}
+
+bool keytable_is_live(const struct keytable *table)
+{
+	return table->set != NULL && dataset_is_live(table->set);
+}
+
 enum err keytable_open(const char *spec, struct files *files, struct keytable **ret_table,
 		       struct err_detail *detail)
 {
 	AUTO(keytable_free) struct keytable *t = calloc(1, sizeof(*t));
-	struct check check = { ERR_OK, detail };
 	enum err e;
 
 	if (t == NULL)
 		return ERR_NOMEM;
-	e = dataset_open("KeyTable", spec, DATASET_NEED_VALUE | DATASET_UNIQUE, files, &t->set,
-			 detail);
-	if (e == ERR_OK)
-		e = dataset_each(t->set, check_row, &check);
-	if (e == ERR_OK)
-		e = check.e;
+	e = dataset_open("KeyTable", spec, DATASET_NEED_VALUE | DATASET_UNIQUE | DATASET_LIVE,
+			 files, &t->set, detail);
+	if (e == ERR_OK && !dataset_is_live(t->set))
+		e = keytable_check(t, detail);
 	if (e != ERR_OK)
 		return e;
 	*ret_table = t;
@@ -105,15 +125,20 @@ size_t keytable_count(const struct keytable *table)
 	return table->set != NULL ? dataset_count(table->set) : 1;
 }
 
-static enum err find_value(const struct keytable *table, struct slice name, struct slice *ret_value)
+static enum err find_value(const struct keytable *table, struct slice name, struct buf *room,
+			   struct slice *ret_value)
 {
+	struct dataset_row row;
+	uint32_t cursor = 0;
 	enum err e;
 
 	if (table->set == NULL) {
 		*ret_value = slice_str(table->single);
 		return name.len == 0 ? ERR_OK : ERR_KEY_UNKNOWN;
 	}
-	e = dataset_find(table->set, name, ret_value);
+	e = dataset_read(table->set, name, &cursor, room, &row);
+	if (e == ERR_OK)
+		*ret_value = row.value;
 	return e == ERR_NOT_FOUND ? ERR_KEY_UNKNOWN : e;
 }
 
@@ -136,35 +161,61 @@ static char *fill_ref(const struct keytable_row *row, struct slice domain)
 	return filled;
 }
 
-enum err keytable_find(const struct keytable *table, struct slice name, struct slice from_domain,
-		       struct keytable_row *ret_row, char **ret_domain, char **ret_ref)
+/* The domain, and behind its NUL a copy of the value: a live set's does not last. */
+static char *domain_and_value(struct slice domain, struct slice value, struct slice *ret_value)
+{
+	char *copy = malloc(domain.len + 1 + value.len);
+
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, domain.ptr, domain.len);
+	copy[domain.len] = '\0';
+	memcpy(copy + domain.len + 1, value.ptr, value.len);
+	*ret_value = slice_of(copy + domain.len + 1, value.len);
+	return copy;
+}
+
+static enum err fill_row(struct slice name, struct slice value, struct slice from_domain, bool live,
+			 struct keytable_row *ret_row, char **ret_domain, char **ret_ref)
 {
 	struct keytable_row row = { .name = name };
-	struct slice value;
 	struct slice domain;
 	char *filled_domain;
 	char *filled_ref;
-	enum err e = find_value(table, name, &value);
 
-	if (e != ERR_OK)
-		return e;
-	if (keyref_parse(value, &row, NULL) != ERR_OK)
-		return ERR_KEY_UNKNOWN; /* checked at load: a set that reads at look-up time changed
-					 */
+	if (keyref_parse(value, &row, NULL) != ERR_OK || (live && row.kind == KEYREF_PEM))
+		return ERR_CONFIG; /* others were checked at load */
 	domain = slice_eq(row.domain, SLICE_LIT("%")) ? from_domain : row.domain;
 	if (!dkim_domain_valid(domain))
 		return ERR_DENIED;
-	filled_domain = slice_dup(domain);
-	filled_ref = fill_ref(&row, domain);
-	if (filled_domain == NULL || filled_ref == NULL) {
+	filled_domain = live ? domain_and_value(domain, value, &value) : slice_dup(domain);
+	if (filled_domain != NULL && live)
+		(void)!keyref_parse(value, &row, NULL); /* the same once more, over the copy */
+	filled_ref = filled_domain != NULL ? fill_ref(&row, slice_str(filled_domain)) : NULL;
+	if (filled_ref == NULL) {
 		free(filled_domain);
-		free(filled_ref);
 		return ERR_NOMEM;
 	}
 	*ret_row = row;
 	*ret_domain = filled_domain;
 	*ret_ref = filled_ref;
 	return ERR_OK;
+}
+
+enum err keytable_find(const struct keytable *table, struct slice name, struct slice from_domain,
+		       struct keytable_row *ret_row, char **ret_domain, char **ret_ref)
+{
+	struct buf room;
+	struct slice value;
+	enum err e;
+
+	buf_init(&room, LMDBFILE_VALUE_BYTES_MAX);
+	e = find_value(table, name, &room, &value);
+	if (e == ERR_OK)
+		e = fill_row(name, value, from_domain, keytable_is_live(table), ret_row, ret_domain,
+			     ret_ref);
+	buf_done(&room);
+	return e;
 }
 
 struct each {

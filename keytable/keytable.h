@@ -35,14 +35,22 @@ NODISCARD enum err keytable_open_single(const char *domain, const char *selector
 					struct keytable **ret_table, struct err_detail *detail);
 void keytable_free(struct keytable **table);
 
+/** True when the rows stay in their file (lmdb:): they were not checked. */
+bool keytable_is_live(const struct keytable *table);
+
+/** Check every row, as keytable_open() does for tables that are not live. */
+NODISCARD enum err keytable_check(const struct keytable *table, struct err_detail *detail);
+
 size_t keytable_count(const struct keytable *table);
 
 /**
  * @param from_domain  what "%" stands for
  * @param ret_domain   d= with "%" replaced; NUL-terminated, caller frees
+ * @param ret_row      lives as long as the table; of a live one: as long as *ret_domain
  * @param ret_ref      key reference with "%" replaced (only in paths that start with "/"; a domain
  * that is not dkim_domain_valid() is refused, so no path can be made with it); caller frees
- * @return ERR_KEY_UNKNOWN, ERR_DENIED, ERR_NOMEM
+ * @return ERR_KEY_UNKNOWN, ERR_DENIED, ERR_NOMEM; of a live table also ERR_CONFIG (a bad row or
+ * file), ERR_IO, ERR_BUSY
  */
 NODISCARD enum err keytable_find(const struct keytable *table, struct slice name,
 				 struct slice from_domain, struct keytable_row *ret_row,

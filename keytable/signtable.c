@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/text.h"
+#include "keytable/lmdbfile.h"
 
 #include <stdlib.h>
 
@@ -25,7 +26,16 @@ struct check {
 	void *ctx;
 	enum err e;
 	struct err_detail *detail;
+	bool live;
 };
+
+static bool has_upper(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z')
+			return true;
+	return false;
+}
 
 static bool check_row(void *ctx, struct slice key, struct slice value, const char *origin)
 {
@@ -37,7 +47,10 @@ static bool check_row(void *ctx, struct slice key, struct slice value, const cha
 	char shown_key[80];
 
 	split_value(value, &key_name, &signer);
-	if (key_name.len == 0)
+	if (check->live && has_upper(key))
+		why = "is never found: keys of an lmdb: SigningTable stand in lower case; build it "
+		      "with hsmdkim-mktable(8)";
+	else if (key_name.len == 0)
 		why = "has no key name; write name or name:signer";
 	else if (signer.len != 0 && slice_find(signer, '@') == signer.len)
 		why = "has a signer without '@'; write user@domain or @domain (OpenDKIM would send "
@@ -58,17 +71,14 @@ enum err signtable_open(const char *spec, struct files *files, struct signtable 
 			struct err_detail *detail)
 {
 	AUTO(signtable_free) struct signtable *t = calloc(1, sizeof(*t));
-	struct check check = { .e = ERR_OK, .detail = detail };
 	enum err e;
 
 	if (t == NULL)
 		return ERR_NOMEM;
-	e = dataset_open("SigningTable", spec, DATASET_ICASE | DATASET_NEED_VALUE, files, &t->set,
-			 detail);
-	if (e == ERR_OK)
-		e = dataset_each(t->set, check_row, &check);
-	if (e == ERR_OK)
-		e = check.e;
+	e = dataset_open("SigningTable", spec, DATASET_ICASE | DATASET_NEED_VALUE | DATASET_LIVE,
+			 files, &t->set, detail);
+	if (e == ERR_OK && !dataset_is_live(t->set))
+		e = signtable_check(t, NULL, NULL, detail);
 	if (e != ERR_OK)
 		return e;
 	*ret_table = t;
@@ -90,6 +100,11 @@ bool signtable_is_pattern(const struct signtable *table)
 	return dataset_is_pattern(table->set);
 }
 
+bool signtable_is_live(const struct signtable *table)
+{
+	return dataset_is_live(table->set);
+}
+
 size_t signtable_count(const struct signtable *table)
 {
 	return dataset_count(table->set);
@@ -99,7 +114,7 @@ enum err signtable_check(const struct signtable *table,
 			 bool (*known)(void *ctx, struct slice key_name), void *ctx,
 			 struct err_detail *detail)
 {
-	struct check check = { known, ctx, ERR_OK, detail };
+	struct check check = { known, ctx, ERR_OK, detail, dataset_is_live(table->set) };
 	enum err e = dataset_each(table->set, check_row, &check);
 
 	return e == ERR_OK ? check.e : e;
@@ -164,20 +179,35 @@ static enum err add_match(struct search *s, struct slice value)
 	return e;
 }
 
+/* A live set's row was not checked at load and does not last. */
+static enum err keep_row(const struct search *s, struct dataset_row *row)
+{
+	struct check check = { .e = ERR_OK };
+
+	if (!check_row(&check, row->key, row->value, ""))
+		return check.e;
+	return arena_dup(s->arena, row->value, &row->value);
+}
+
 /* @return ERR_OK also when nothing matches */
 static enum err look_up(struct search *s, struct slice key)
 {
 	struct dataset_row row;
+	struct buf room;
 	uint32_t cursor = 0;
-	enum err e;
+	enum err e = ERR_OK;
 
 	if (!s->multiple && s->count > 0)
 		return ERR_OK;
-	while ((e = dataset_next(s->table->set, key, &cursor, &row)) == ERR_OK) {
-		e = add_match(s, row.value);
-		if (e != ERR_OK || !s->multiple)
-			return e;
+	buf_init(&room, LMDBFILE_VALUE_BYTES_MAX);
+	while (e == ERR_OK && (s->multiple || cursor == 0)) {
+		e = dataset_read(s->table->set, key, &cursor, &room, &row);
+		if (e == ERR_OK && dataset_is_live(s->table->set))
+			e = keep_row(s, &row);
+		if (e == ERR_OK)
+			e = add_match(s, row.value);
 	}
+	buf_done(&room);
 	return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 

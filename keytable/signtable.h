@@ -18,6 +18,9 @@ NODISCARD enum err signtable_open(const char *spec, struct files *files,
 				  struct signtable **ret_table, struct err_detail *detail);
 void signtable_free(struct signtable **table);
 
+/** True when the rows stay in their file (lmdb:): they were not checked. */
+bool signtable_is_live(const struct signtable *table);
+
 bool signtable_is_pattern(const struct signtable *table);
 size_t signtable_count(const struct signtable *table);
 
@@ -28,7 +31,7 @@ size_t signtable_count(const struct signtable *table);
  * @param max           room in matches
  * @param arena         for what "%" made
  * @return ERR_OK also when nothing matches (*ret_count is 0); ERR_LIMIT when more than max match;
- * ERR_NOMEM, ERR_IO
+ * ERR_NOMEM; of a live table also ERR_CONFIG (a bad row or file), ERR_IO, ERR_BUSY
  */
 struct arena;
 NODISCARD enum err signtable_find(const struct signtable *table, struct slice local,
@@ -36,7 +39,9 @@ NODISCARD enum err signtable_find(const struct signtable *table, struct slice lo
 				  struct signtable_match *matches, size_t max, size_t *ret_count);
 
 /**
- * Check that every key name in it (but those with "%") is one that known() says yes to.
+ * Check every row, and that every key name in it (but those with "%") is one that known() says yes
+ * to.
+ * @param known NULL: only the rows
  * @return ERR_CONFIG with FILE:LINE and the name
  */
 NODISCARD enum err signtable_check(const struct signtable *table,

@@ -64,7 +64,8 @@ static bool check_uri(void *ctx, const struct keytable_row *row, const char *ori
 static enum err check_uris(const struct keyring *r, struct err_detail *detail)
 {
 	struct uri_check check = { .detail = detail, .err = ERR_OK };
-	enum err e = r->table != NULL ? keytable_each(r->table, check_uri, &check) : ERR_OK;
+	bool walk = r->table != NULL && !keytable_is_live(r->table);
+	enum err e = walk ? keytable_each(r->table, check_uri, &check) : ERR_OK;
 
 	return e != ERR_OK ? e : check.err;
 }
@@ -91,7 +92,9 @@ static enum err check_signing_table(struct keyring *r, struct err_detail *detail
 	    !r->settings->check_signing_table)
 		return ERR_OK;
 	e = signtable_open(r->settings->signing_table, r->files, &table, detail);
-	return e == ERR_OK ? signtable_check(table, row_exists, r, detail) : e;
+	return e == ERR_OK && !signtable_is_live(table)
+		       ? signtable_check(table, row_exists, r, detail)
+		       : e;
 }
 
 /* ---- tokens ---- */
@@ -330,7 +333,8 @@ size_t keyring_fixed_names(const struct keyring *ring, struct slice *names, size
 {
 	struct collecting c = { names, max, 0 };
 
-	if (ring->table == NULL || max == 0 ||
+	/* The names of a live table do not last, and its keys may be very many. */
+	if (ring->table == NULL || max == 0 || keytable_is_live(ring->table) ||
 	    keytable_each(ring->table, collect_name, &c) != ERR_OK)
 		return 0;
 	return c.count;

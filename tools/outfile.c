@@ -46,20 +46,39 @@ static void sync_folder(const char *path)
 	free(copy);
 }
 
+/* @return its descriptor; -1: detail says why */
+static int make_temp(const char *path, char *temp, struct err_detail *detail)
+{
+	int fd = -1;
+
+	if (snprintf(temp, PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX)
+		errno = ENAMETOOLONG;
+	else
+		fd = mkstemp(temp); /* O_EXCL, 0600 */
+	if (fd < 0)
+		(void)fail(path, "cannot be created", detail);
+	return fd;
+}
+
+enum err outfile_temp(const char *path, char *temp, struct err_detail *detail)
+{
+	int fd = make_temp(path, temp, detail);
+
+	if (fd < 0)
+		return ERR_IO;
+	(void)close(fd);
+	return ERR_OK;
+}
+
 /* A temporary file beside path with the content, synced. @param temp PATH_MAX bytes, its name */
 static enum err write_temp(const char *path, struct slice content, mode_t mode, char *temp,
 			   struct err_detail *detail)
 {
-	int fd;
+	int fd = make_temp(path, temp, detail);
 	bool good;
 
-	if (snprintf(temp, PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX) {
-		errno = ENAMETOOLONG;
-		return fail(path, "name", detail);
-	}
-	fd = mkstemp(temp); /* O_EXCL, 0600 */
 	if (fd < 0)
-		return fail(path, "cannot be created", detail);
+		return ERR_IO;
 	good = write_all(fd, content) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
 	if (close(fd) != 0 || !good) {
 		enum err e = fail(path, "cannot be written", detail);
@@ -95,22 +114,29 @@ enum err outfile_replace(const char *path, struct slice content, mode_t mode,
 			 struct err_detail *detail)
 {
 	char temp[PATH_MAX];
+	enum err e = write_temp(path, content, mode, temp, detail);
+
+	return e == ERR_OK ? outfile_adopt(temp, path, mode, detail) : e;
+}
+
+enum err outfile_adopt(const char *temp, const char *path, mode_t mode, struct err_detail *detail)
+{
 	struct stat old;
 	bool existed = stat(path, &old) == 0;
-	enum err e = write_temp(path, content, existed ? old.st_mode & 07777 : mode, temp, detail);
+	enum err e = ERR_OK;
 
-	if (e != ERR_OK)
-		return e;
+	if (chmod(temp, existed ? old.st_mode & 07777 : mode) != 0)
+		e = fail(path, "cannot be given its mode", detail);
 	/* Without the right to give it away the new file stays ours, as with any editor. */
-	if (existed && chown(temp, old.st_uid, old.st_gid) != 0)
+	if (e == ERR_OK && existed && chown(temp, old.st_uid, old.st_gid) != 0)
 		errno = 0;
-	if (rename(temp, path) != 0) {
+	if (e == ERR_OK && rename(temp, path) != 0)
 		e = fail(path, "cannot be replaced", detail);
+	if (e == ERR_OK)
+		sync_folder(path);
+	else
 		(void)unlink(temp);
-		return e;
-	}
-	sync_folder(path);
-	return ERR_OK;
+	return e;
 }
 
 enum err outfile_mkdir(const char *path, struct err_detail *detail)

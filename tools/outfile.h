@@ -19,6 +19,16 @@ NODISCARD enum err outfile_create(const char *path, struct slice content, mode_t
 NODISCARD enum err outfile_replace(const char *path, struct slice content, mode_t mode,
 				   struct err_detail *detail);
 
+/**
+ * The steps of outfile_replace() for a file that another library writes: an empty file beside path,
+ * for its writer; then, when it is written, put in the place of path.
+ * @param temp PATH_MAX bytes, its name @return ERR_IO
+ */
+NODISCARD enum err outfile_temp(const char *path, char *temp, struct err_detail *detail);
+/** Removes temp when it fails. */
+NODISCARD enum err outfile_adopt(const char *temp, const char *path, mode_t mode,
+				 struct err_detail *detail);
+
 /** A directory, mode 0700, when there is none. @return ERR_IO */
 NODISCARD enum err outfile_mkdir(const char *path, struct err_detail *detail);
 

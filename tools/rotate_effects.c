@@ -310,8 +310,8 @@ enum err rotate_switch(const struct rotate_run *run, const struct rotate_key *ke
 {
 	const char *path = files_spec_path(run->conf->settings->key_table);
 
-	if (path == NULL) {
-		err_detail_set(detail, "the KeyTable is not a file: switch '%s' to %s:%s:%s there",
+	if (path == NULL || files_spec_is_live(run->conf->settings->key_table)) {
+		err_detail_set(detail, "the KeyTable is not a text file: switch '%s' to %s:%s:%s there",
 			       key->name, key->domain, key->new.selector, key->new.ref);
 		return ERR_NOT_SUPPORTED;
 	}

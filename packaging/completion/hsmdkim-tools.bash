@@ -41,6 +41,12 @@ _hsmdkim_genzone()
 }
 complete -F _hsmdkim_genzone hsmdkim-genzone
 
+_hsmdkim_mktable()
+{
+	_hsmdkim_tool '--type= -t --verbose -v --help --version' ''
+}
+complete -F _hsmdkim_mktable hsmdkim-mktable
+
 _hsmdkim_testmsg()
 {
 	_hsmdkim_tool '-C --domain= -d -K --key= -k --selector= -s -t --config= -x --sign --explain --nameserver= --timeout= --module= --pin-source= --help --version' ''

@@ -119,7 +119,10 @@ static void specs_name_their_files(void **state)
 	assert_null(files_spec_path("/a:b"));
 	assert_null(files_spec_path("csl:/a"));
 	assert_null(files_spec_path("a,b"));
-	assert_null(files_spec_path("lmdb:/a"));
+	assert_string_equal(files_spec_path("lmdb:/a"), "/a");
+	assert_string_equal(files_spec_path("MDB:/a"), "/a");
+	assert_true(files_spec_is_live("mdb:/a"));
+	assert_false(files_spec_is_live("/a"));
 }
 
 int main(void)

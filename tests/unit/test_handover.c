@@ -101,6 +101,31 @@ static void a_generation_arrives_with_settings_and_files(void **state)
 	handover_msg_done(&m); /* twice is harmless */
 }
 
+static void a_live_file_travels_read_only(void **state)
+{
+	AUTO(settings_free) struct settings *s = settings_new();
+	AUTO(files_free) struct files *f = files_new_closed();
+	char path[] = "/tmp/hsmdkim-test.XXXXXX";
+	struct handover_msg m;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(files_read_live(f, path, NULL), ERR_OK);
+	assert_int_equal(files_put(f, path, memfd_with("a copy", true)), ERR_OK);
+	assert_int_equal(handover_send_load(pair[0], 1, s, f), ERR_OK);
+	assert_int_equal(handover_recv(pair[1], 1000, &m), ERR_OK);
+	assert_int_equal(files_count(m.files), 2);
+	assert_true(files_is_live(m.files, 0));
+	assert_false(files_is_live(m.files, 1));
+	assert_string_equal(files_path(m.files, 0), path);
+	handover_msg_done(&m);
+	assert_int_equal(files_put_live(f, "/other", fd), ERR_OK); /* writable: refused */
+	assert_int_equal(handover_send_load(pair[0], 1, s, f), ERR_OK);
+	assert_int_equal(handover_recv(pair[1], 1000, &m), ERR_PROTOCOL);
+	assert_int_equal(unlink(path), 0);
+}
+
 static void two_hundred_files_travel_and_one_more_does_not(void **state)
 {
 	AUTO(settings_free) struct settings *s = settings_new();
@@ -239,9 +264,9 @@ static void hostile_packets_are_refused_and_leave_no_descriptor(void **state)
 		{ { MAGIC, HANDOVER_NOTE, 1, 1, 1 }, SLICE_LIT("a"), one, 1 },
 		{ { MAGIC, HANDOVER_LOAD, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
 		{ { MAGIC, HANDOVER_LOAD, 1, 2, 0 }, SLICE_LIT(""), two, 2 },
-		{ { MAGIC, HANDOVER_LOAD, 1, 1, 3 }, SLICE_LIT("/a\0"), one, 1 },
-		{ { MAGIC, HANDOVER_LOAD, 1, 2, 2 }, SLICE_LIT("/a"), two, 2 },
-		{ { MAGIC, HANDOVER_LOAD, 1, 2, 3 }, SLICE_LIT("/a\0"), unsealed, 2 },
+		{ { MAGIC, HANDOVER_LOAD, 1, 1, 4 }, SLICE_LIT("s/a\0"), one, 1 },
+		{ { MAGIC, HANDOVER_LOAD, 1, 2, 3 }, SLICE_LIT("s/a"), two, 2 },
+		{ { MAGIC, HANDOVER_LOAD, 1, 2, 4 }, SLICE_LIT("s/a\0"), unsealed, 2 },
 		{ { MAGIC, HANDOVER_LOAD, 1, 1, 0 }, SLICE_LIT(""), bad, 1 },
 		{ { MAGIC, HANDOVER_LOAD, 1, 253, 0 }, SLICE_LIT(""), many, 253 },
 		{ { MAGIC, HANDOVER_NOTE, 1, 0, 70000 }, slice_of(huge, 70000), NULL, 0 },
@@ -280,6 +305,7 @@ int main(void)
 #define WITH_PAIR(fn) cmocka_unit_test_setup_teardown(fn, open_pair, close_pair)
 	const struct CMUnitTest tests[] = {
 		WITH_PAIR(a_generation_arrives_with_settings_and_files),
+		WITH_PAIR(a_live_file_travels_read_only),
 		WITH_PAIR(two_hundred_files_travel_and_one_more_does_not),
 		WITH_PAIR(small_messages_arrive_as_they_are),
 		WITH_PAIR(waiting_ends_at_the_deadline_and_when_the_peer_dies),

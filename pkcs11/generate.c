@@ -90,15 +90,8 @@ enum err newkey_begin(struct token_session *s, const struct p11_uri *uri, const 
 
 /* ---- the pair ---- */
 
-/* Answers to an attribute that the token doesn't know or doesn't want to be told. */
-bool newkey_template_refused(CK_RV rv)
-{
-	return rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID ||
-	       rv == CKR_TEMPLATE_INCONSISTENT || rv == CKR_ATTRIBUTE_READ_ONLY;
-}
-
 static CK_RV try_pair(struct token_session *s, CK_SESSION_HANDLE session, const struct newkey *want,
-		      bool optional, unsigned form, struct newkey_pair *pair)
+		      enum template_detail how, unsigned form, struct newkey_pair *pair)
 {
 	static const unsigned char exponent[] = { 1, 0, 1 };
 	CK_MECHANISM mechanism = { want->type == KEY_TYPE_RSA ? CKM_RSA_PKCS_KEY_PAIR_GEN
@@ -108,8 +101,8 @@ static CK_RV try_pair(struct token_session *s, CK_SESSION_HANDLE session, const 
 	struct template private;
 	struct template public;
 
-	template_private(&private, want, optional);
-	template_public(&public, want);
+	template_private(&private, want, how);
+	template_public(&public, want, how);
 	if (want->type == KEY_TYPE_RSA) {
 		template_add(&public, CKA_MODULUS_BITS, &bits, sizeof(bits));
 		template_add(&public, CKA_PUBLIC_EXPONENT, exponent, sizeof(exponent));
@@ -128,9 +121,11 @@ static enum err make_pair(struct token_session *s, CK_SESSION_HANDLE session,
 	CK_RV rv = CKR_GENERAL_ERROR;
 
 	for (unsigned form = 0; form < forms; form++) {
-		rv = try_pair(s, session, want, true, form, pair);
-		if (newkey_template_refused(rv))
-			rv = try_pair(s, session, want, false, form, pair);
+		enum template_detail how = template_first(s->f);
+
+		do
+			rv = try_pair(s, session, want, how, form, pair);
+		while (template_ask_less(rv, &how));
 		if (rv == CKR_OK)
 			return ERR_OK;
 	}

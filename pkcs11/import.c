@@ -100,19 +100,18 @@ static CK_RV create_private(struct token_session *s, CK_SESSION_HANDLE session,
 			    const struct newkey *want, const struct parts *p, unsigned form,
 			    CK_OBJECT_HANDLE *ret_object)
 {
-	CK_RV rv = CKR_GENERAL_ERROR;
+	enum template_detail how = template_first(s->f);
+	CK_RV rv;
 
-	for (int optional = 1; optional >= 0; optional--) {
+	do {
 		struct template t;
 
-		template_private(&t, want, optional != 0);
+		template_private(&t, want, how);
 		if (want->type == KEY_TYPE_ED25519)
 			template_add_ed25519_params(&t, form);
 		add_parts(&t, p, false);
 		rv = s->f->C_CreateObject(session, t.list, t.count, ret_object);
-		if (!newkey_template_refused(rv))
-			break;
-	}
+	} while (template_ask_less(rv, &how));
 	return rv;
 }
 
@@ -120,13 +119,19 @@ static CK_RV create_public(struct token_session *s, CK_SESSION_HANDLE session,
 			   const struct newkey *want, const struct parts *p, unsigned form,
 			   CK_OBJECT_HANDLE *ret_object)
 {
-	struct template t;
+	enum template_detail how = template_first(s->f);
+	CK_RV rv;
 
-	template_public(&t, want);
-	if (want->type == KEY_TYPE_ED25519)
-		template_add_ed25519_params(&t, form);
-	add_parts(&t, p, true);
-	return s->f->C_CreateObject(session, t.list, t.count, ret_object);
+	do {
+		struct template t;
+
+		template_public(&t, want, how);
+		if (want->type == KEY_TYPE_ED25519)
+			template_add_ed25519_params(&t, form);
+		add_parts(&t, p, true);
+		rv = s->f->C_CreateObject(session, t.list, t.count, ret_object);
+	} while (template_ask_less(rv, &how));
+	return rv;
 }
 
 static enum err create_pair(struct token_session *s, CK_SESSION_HANDLE session,

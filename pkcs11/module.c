@@ -26,7 +26,8 @@ struct p11_module {
 	enum state state;
 	struct err_detail failure; /* FAILED: for those who waited */
 	bool serial;
-	PKCS11_CTX *ctx;	  /* NULL when serial: then we initialised it ourselves */
+	PKCS11_CTX *ctx;	  /* NULL: we initialised it ourselves */
+	bool own;		  /* and have to finalise it */
 	pthread_mutex_t ctx_lock; /* libp11's slot lists are not for two threads at once */
 	bool walked;		  /* by libp11 */
 	void *handle;
@@ -52,7 +53,7 @@ static void module_close(struct p11_module *m)
 {
 	if (m->ctx != NULL && m->functions != NULL)
 		PKCS11_CTX_unload(m->ctx);
-	else if (m->serial && m->functions != NULL)
+	else if (m->own && m->functions != NULL)
 		(void)m->functions->C_Finalize(NULL);
 	if (m->ctx != NULL)
 		PKCS11_CTX_free(m->ctx);
@@ -89,16 +90,41 @@ static enum err open_object(struct p11_module *m, struct err_detail *detail)
 	return ERR_OK;
 }
 
+static enum err init_own(struct p11_module *m, CK_C_INITIALIZE_ARGS *args,
+			 struct err_detail *detail)
+{
+	CK_RV rv = m->functions->C_Initialize(args);
+
+	m->own = ckr_info(rv)->class == CKR_CLASS_OK;
+	if (m->own)
+		return ERR_OK;
+	(void)ckr_error("C_Initialize", rv, detail);
+	err_detail_prefix(detail, "%s: ", m->path);
+	return ERR_MODULE;
+}
+
 /* A module that has no locks works without the flag, when one thread makes all calls. */
 static enum err init_serial(struct p11_module *m, struct err_detail *detail)
 {
-	CK_RV rv = m->functions->C_Initialize(NULL);
+	enum err e = init_own(m, NULL, detail);
 
-	m->serial = ckr_info(rv)->class == CKR_CLASS_OK;
-	if (m->serial)
+	m->serial = e == ERR_OK;
+	return e;
+}
+
+/* p11-kit's client gives whoever asks for its functions an instance with a connection of its own,
+ * so that what libp11 initialised is not what we call. */
+static enum err init_again(struct p11_module *m, struct err_detail *detail)
+{
+	CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
+	CK_INFO info;
+
+	if (m->ctx == NULL || m->functions->C_GetInfo(&info) != CKR_CRYPTOKI_NOT_INITIALIZED)
 		return ERR_OK;
-	(void)ckr_error("C_Initialize", rv, detail);
-	return ERR_MODULE;
+	PKCS11_CTX_unload(m->ctx);
+	PKCS11_CTX_free(m->ctx);
+	m->ctx = NULL;
+	return init_own(m, &args, detail);
 }
 
 static enum err init_by_libp11(struct p11_module *m, struct err_detail *detail)
@@ -205,6 +231,8 @@ static void load(struct p11_module *m)
 
 	if (e == ERR_OK)
 		e = init_by_libp11(m, &m->failure);
+	if (e == ERR_OK)
+		e = init_again(m, &m->failure);
 	if (e == ERR_NOMEM)
 		err_detail_set(&m->failure, "%s: %s", m->path, err_text(e));
 	(void)pthread_mutex_lock(&lock);

@@ -25,7 +25,4 @@ NODISCARD enum err newkey_finish(struct token_session *s, CK_SESSION_HANDLE sess
 				 enum key_type type, const struct newkey_pair *pair,
 				 struct pubkey **ret_key, struct err_detail *detail);
 
-/** True for the answers of a token that does not take one of the optional attributes. */
-bool newkey_template_refused(CK_RV rv);
-
 #endif

@@ -34,7 +34,7 @@ static void add_names(struct template *t, const struct newkey *want, const CK_OB
 	template_add(t, CKA_ID, want->id.ptr, want->id.len);
 }
 
-void template_private(struct template *t, const struct newkey *want, bool optional)
+void template_private(struct template *t, const struct newkey *want, enum template_detail how)
 {
 	static const CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 	static const struct flag needed[] = {
@@ -52,21 +52,59 @@ void template_private(struct template *t, const struct newkey *want, bool option
 	t->count = 0;
 	add_names(t, want, &class);
 	add_flags(t, needed, ARRAY_LEN(needed));
-	if (optional)
+	if (how == TEMPLATE_ALL)
 		add_flags(t, refused_by_some, ARRAY_LEN(refused_by_some));
 }
 
-void template_public(struct template *t, const struct newkey *want)
+void template_public(struct template *t, const struct newkey *want, enum template_detail how)
 {
 	static const CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
-	static const struct flag flags[] = {
-		{ CKA_TOKEN, &yes },  { CKA_PRIVATE, &no },	   { CKA_VERIFY, &yes },
-		{ CKA_ENCRYPT, &no }, { CKA_VERIFY_RECOVER, &no }, { CKA_WRAP, &no },
+	static const struct flag place[] = { { CKA_TOKEN, &yes }, { CKA_PRIVATE, &no } };
+	static const struct flag uses[] = {
+		{ CKA_VERIFY, &yes },
+		{ CKA_ENCRYPT, &no },
+		{ CKA_VERIFY_RECOVER, &no },
+		{ CKA_WRAP, &no },
 	};
 
 	t->count = 0;
 	add_names(t, want, &class);
-	add_flags(t, flags, ARRAY_LEN(flags));
+	add_flags(t, place, ARRAY_LEN(place));
+	if (how != TEMPLATE_BARE)
+		add_flags(t, uses, ARRAY_LEN(uses));
+}
+
+enum template_detail template_first(CK_FUNCTION_LIST *f)
+{
+	static const struct {
+		const char *manufacturer;
+		enum template_detail how;
+	} known[] = {
+		/* tpm2-pkcs11 takes uses of the public half for uses of the pair, says
+		 * CKR_GENERAL_ERROR, and each failure costs one of the TPM's three slots. */
+		{ "tpm2-software.github.io", TEMPLATE_BARE },
+	};
+	CK_INFO info;
+
+	if (f->C_GetInfo(&info) != CKR_OK)
+		return TEMPLATE_ALL;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (slice_eq(
+			    slice_rtrim(slice_of(info.manufacturerID, sizeof(info.manufacturerID))),
+			    slice_str(known[i].manufacturer)))
+			return known[i].how;
+	return TEMPLATE_ALL;
+}
+
+/* Answers to an attribute that the token doesn't know or doesn't want to be told. */
+bool template_ask_less(CK_RV rv, enum template_detail *how)
+{
+	if (*how == TEMPLATE_BARE ||
+	    (rv != CKR_ATTRIBUTE_TYPE_INVALID && rv != CKR_ATTRIBUTE_VALUE_INVALID &&
+	     rv != CKR_TEMPLATE_INCONSISTENT && rv != CKR_ATTRIBUTE_READ_ONLY))
+		return false;
+	*how = *how == TEMPLATE_ALL ? TEMPLATE_NEEDED : TEMPLATE_BARE;
+	return true;
 }
 
 void template_add_ed25519_params(struct template *t, unsigned form)

@@ -64,9 +64,11 @@ bool token_pin_refused(struct token *token)
 	return atomic_load(&token->pin_refused);
 }
 
-/* A blank-padded field of CK_TOKEN_INFO. */
+/* A field of CK_TOKEN_INFO, padded with blanks or, by some, with NULs. */
 static const char *shown(const CK_UTF8CHAR *field, size_t size, char *out, size_t out_size)
 {
+	while (size > 0 && field[size - 1] == '\0')
+		size--;
 	return text_sanitize(slice_rtrim(slice_of(field, size)), out, out_size);
 }
 

@@ -188,39 +188,6 @@ static bool allows(const struct attribute *allowed, CK_MECHANISM_TYPE mechanism)
 	return allowed->len == 0;
 }
 
-static enum err choose_mechanism(struct token_session *s, struct token_key *key,
-				 struct err_detail *detail)
-{
-	static const struct {
-		CK_MECHANISM_TYPE type;
-		enum key_type key_type;
-		bool wants_input;
-	} mechanisms[] = {
-		{ CKM_RSA_PKCS, KEY_TYPE_RSA, false },
-		{ CKM_SHA256_RSA_PKCS, KEY_TYPE_RSA, true },
-		{ CKM_EDDSA, KEY_TYPE_ED25519, false },
-	};
-	struct attribute allowed;
-
-	(void)attribute_read(s->f, s->handle, atomic_load(&key->handle), CKA_ALLOWED_MECHANISMS,
-			     &allowed);
-	for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++) {
-		if (mechanisms[i].key_type != key->info.type ||
-		    !allows(&allowed, mechanisms[i].type) || !offers(s, mechanisms[i].type))
-			continue;
-		key->mechanism = mechanisms[i].type;
-		key->info.wants_input = mechanisms[i].wants_input;
-		return ERR_OK;
-	}
-	err_detail_set(detail,
-		       "token %s does not sign with %s, or the key does not allow it "
-		       "(CKA_ALLOWED_MECHANISMS)",
-		       s->token->name,
-		       key->info.type == KEY_TYPE_ED25519 ? "CKM_EDDSA"
-							  : "CKM_RSA_PKCS or CKM_SHA256_RSA_PKCS");
-	return ERR_KEY_BAD;
-}
-
 static enum err audit(struct token_session *s, struct token_key *key, struct err_detail *detail)
 {
 	CK_OBJECT_HANDLE object = atomic_load(&key->handle);
@@ -237,7 +204,7 @@ static enum err audit(struct token_session *s, struct token_key *key, struct err
 	if (e != ERR_OK)
 		return e;
 	key->info.bits = pubkey_bits(key->pubkey);
-	return choose_mechanism(s, key, detail);
+	return ERR_OK;
 }
 
 /* Two objects with the URI's attributes are one key when their public keys are equal. */
@@ -284,6 +251,59 @@ enum err token_key_test(struct token_session *session, const struct token_key *k
 			      signature, &len, ret_reload, detail);
 }
 
+/* Both the token and the key are known to sign with it. */
+static bool may_sign(struct token_session *s, const struct token_key *key,
+		     CK_MECHANISM_TYPE mechanism)
+{
+	struct attribute allowed;
+
+	(void)attribute_read(s->f, s->handle, atomic_load(&key->handle), CKA_ALLOWED_MECHANISMS,
+			     &allowed);
+	return allows(&allowed, mechanism) && offers(s, mechanism);
+}
+
+/* An answer that another mechanism may better: tokens offer what a policy or the key then refuses
+ * (tpm2-pkcs11 makes CKM_RSA_PKCS of a decryption, which a key for signing only doesn't do). */
+static bool try_next_mechanism(enum err e)
+{
+	return e == ERR_TOKEN_FAILED || e == ERR_KEY_BAD;
+}
+
+/* The first mechanism with which a signature succeeds. */
+static enum err settle_mechanism(struct token_session *s, struct token_key *key,
+				 struct err_detail *detail)
+{
+	static const struct {
+		CK_MECHANISM_TYPE type;
+		enum key_type key_type;
+		bool wants_input;
+	} mechanisms[] = {
+		{ CKM_RSA_PKCS, KEY_TYPE_RSA, false },
+		{ CKM_SHA256_RSA_PKCS, KEY_TYPE_RSA, true },
+		{ CKM_EDDSA, KEY_TYPE_ED25519, false },
+	};
+	enum err e = ERR_OK;
+	bool reload = false;
+
+	err_detail_set(detail,
+		       "token %s does not sign with %s, or the key does not allow it "
+		       "(CKA_ALLOWED_MECHANISMS)",
+		       s->token->name,
+		       key->info.type == KEY_TYPE_ED25519 ? "CKM_EDDSA"
+							  : "CKM_RSA_PKCS or CKM_SHA256_RSA_PKCS");
+	for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++) {
+		if (mechanisms[i].key_type != key->info.type ||
+		    !may_sign(s, key, mechanisms[i].type))
+			continue;
+		key->mechanism = mechanisms[i].type;
+		key->info.wants_input = mechanisms[i].wants_input;
+		e = token_key_test(s, key, &reload, detail);
+		if (!try_next_mechanism(e))
+			return e;
+	}
+	return e != ERR_OK ? e : ERR_KEY_BAD;
+}
+
 static enum err find_key(struct token_session *s, struct token_key *key, CK_OBJECT_HANDLE *hits,
 			 size_t *ret_count, struct err_detail *detail)
 {
@@ -307,7 +327,6 @@ static enum err open_key(struct token_session *s, struct token_key *key, struct 
 {
 	CK_OBJECT_HANDLE hits[HITS_MAX];
 	size_t count = 0;
-	bool reload = false;
 	enum err e = find_key(s, key, hits, &count, detail);
 
 	if (e != ERR_OK)
@@ -316,7 +335,7 @@ static enum err open_key(struct token_session *s, struct token_key *key, struct 
 	e = audit(s, key, detail);
 	if (e == ERR_OK)
 		e = check_duplicates(s, hits, count, key, detail);
-	return e == ERR_OK ? token_key_test(s, key, &reload, detail) : e;
+	return e == ERR_OK ? settle_mechanism(s, key, detail) : e;
 }
 
 enum err token_key_open(struct token_session *session, const struct p11_uri *uri,

@@ -17,7 +17,7 @@ ANSWER_S = TIMEOUT_S + 2  # an answer is given by then, on a busy machine
 RECOVERY_S = 30  # back in service by itself; first rest of a token 1 s, later ones twice as long each
 # C_Login's answers after which a PIN must not be sent again: PIN_INCORRECT, INVALID, LEN_RANGE, EXPIRED, LOCKED, NOT_INITIALIZED
 REFUSALS = ("0xa0", "0xa1", "0xa2", "0xa3", "0xa4", "0x102")
-EXPECTED = r"cannot sign|error loading key|not signed|signer process|token|PIN|module|session|killed by signal|ended with status"
+EXPECTED = r"cannot sign|cannot be used|error loading key|not signed|signer process|token|PIN|module|session|killed by signal|ended with status"
 
 
 class FaultCase(harness.Case):

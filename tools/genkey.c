@@ -107,6 +107,13 @@ static enum err file_make(void *ctx, const struct genkey_job *job, struct genkey
 
 const struct genkey_source genkey_source_file = { .make = file_make };
 
+static void add_signing_line(const struct genkey_job *job, struct slice domain,
+			     struct genkey_report *report)
+{
+	buf_add_fmt(&report->signingtable, "*@%.*s %.*s._domainkey.%.*s\n", SLICE_FMT(domain),
+		    SLICE_FMT(job->selector), SLICE_FMT(job->domain));
+}
+
 static void add_table_lines(const struct genkey_job *job, const struct genkey_made *made,
 			    struct genkey_report *report)
 {
@@ -116,8 +123,9 @@ static void add_table_lines(const struct genkey_job *job, const struct genkey_ma
 		    SLICE_FMT(job->domain), SLICE_FMT(job->domain), SLICE_FMT(job->selector));
 	buf_add(&report->keytable, ref);
 	buf_add_ch(&report->keytable, '\n');
-	buf_add_fmt(&report->signingtable, "*@%.*s %.*s._domainkey.%.*s\n", SLICE_FMT(job->domain),
-		    SLICE_FMT(job->selector), SLICE_FMT(job->domain));
+	add_signing_line(job, job->domain, report);
+	if (job->typed.len != 0 && !slice_ieq(job->typed, job->domain))
+		add_signing_line(job, job->typed, report);
 }
 
 static struct dnstext record_of(const struct genkey_plan *plan, const struct genkey_job *job,
@@ -128,7 +136,7 @@ static struct dnstext record_of(const struct genkey_plan *plan, const struct gen
 	return (struct dnstext){
 		.selector = job->selector,
 		.domain = job->domain,
-		.zone = slice_str(o->zone),
+		.zone = slice_str(plan->zone.text),
 		.hashes = slice_str(o->hashes),
 		.key_name = slice_str(key_type_name(text->type)),
 		.pubkey = buf_slice(&text->p),

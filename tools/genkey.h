@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/pubkey.h"
 #include "base/slice.h"
+#include "dkim/idn.h"
 #include "tools/dnstext.h"
 #include "tools/options.h"
 
@@ -49,7 +50,8 @@ extern const struct option_spec genkey_spec;
 
 /** One key to make. */
 struct genkey_job {
-	struct slice domain;
+	struct slice domain; /**< A-labels, RFC 5890 */
+	struct slice typed;  /**< the same as the user wrote it: mail may spell it so, RFC 8616 */
 	struct slice selector;
 	const char *directory; /**< where SELECTOR.txt goes */
 	enum key_type type;
@@ -86,6 +88,8 @@ NODISCARD enum err genkey_source_token_open(const struct genkey_options *o,
 struct genkey_plan {
 	const struct genkey_options *options;
 	const struct dnstext_form *form;
+	struct idn_name domain; /**< not with a list */
+	struct idn_name zone;	/**< empty: the domain */
 	enum key_type type;
 	unsigned bits;
 	struct genkey_source source;
@@ -121,6 +125,9 @@ NODISCARD enum err genkey_list(const struct genkey_plan *plan, struct genkey_rep
 
 /** ASCII DNS labels: letters, digits, '-' and '_', 1 to 63 each, '-' at no end; 253 in all. */
 bool genkey_name_valid(struct slice name);
+
+/** A domain as typed, in A-labels; one of ASCII keeps its case. @return false: it is no name */
+NODISCARD bool genkey_domain_read(struct slice typed, struct idn_name *ret_domain);
 
 /** The program. @return its exit status */
 int genkey_main(int argc, char **argv);

@@ -23,7 +23,8 @@ static bool parse_line(struct slice line, struct slice *ret_domain, struct slice
 struct list_line {
 	const char *file;
 	size_t number;
-	struct slice domain;
+	struct slice typed;
+	struct idn_name domain;
 	struct slice selector;
 };
 
@@ -32,7 +33,7 @@ static enum err check_line(const struct genkey_plan *plan, struct list_line *lin
 {
 	if (line->selector.len == 0)
 		line->selector = slice_str(plan->options->selector);
-	if (genkey_name_valid(line->domain) && genkey_name_valid(line->selector))
+	if (genkey_domain_read(line->typed, &line->domain) && genkey_name_valid(line->selector))
 		return ERR_OK;
 	err_detail_set(detail, "%s:%zu: expected \"domain [selector]\", both as DNS labels",
 		       line->file, line->number);
@@ -52,7 +53,7 @@ static enum err each_line(const struct genkey_plan *plan, struct slice text,
 
 	while (e == ERR_OK && slice_next(&rest, '\n', &raw)) {
 		line.number++;
-		if (!parse_line(raw, &line.domain, &line.selector))
+		if (!parse_line(raw, &line.typed, &line.selector))
 			continue;
 		e = check_line(plan, &line, detail);
 		if (e == ERR_OK)
@@ -82,14 +83,15 @@ static enum err make_line(void *ctx, const struct list_line *line, struct err_de
 	char directory[PATH_MAX];
 	bool kept = false;
 	enum err e = ERR_LIMIT;
-	int n = snprintf(directory, sizeof(directory), "%s/%.*s", run->plan->options->directory,
-			 SLICE_FMT(line->domain));
+	int n = snprintf(directory, sizeof(directory), "%s/%s", run->plan->options->directory,
+			 line->domain.text);
 
 	if (n > 0 && n < PATH_MAX)
 		e = outfile_mkdir(directory, detail);
 	if (e == ERR_OK)
 		e = genkey_one(run->plan,
-			       &(struct genkey_job){ .domain = line->domain,
+			       &(struct genkey_job){ .domain = slice_str(line->domain.text),
+						     .typed = line->typed,
 						     .selector = line->selector,
 						     .directory = directory,
 						     .type = run->plan->type,
@@ -102,7 +104,7 @@ static enum err make_line(void *ctx, const struct list_line *line, struct err_de
 		return e;
 	}
 	run->kept += kept ? 1 : 0;
-	progress_show(&run->progress, ++run->done, line->domain);
+	progress_show(&run->progress, ++run->done, slice_str(line->domain.text));
 	return ERR_OK;
 }
 

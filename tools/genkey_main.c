@@ -10,7 +10,8 @@ static enum err make_single(const struct genkey_plan *plan, struct genkey_report
 {
 	const struct genkey_options *o = plan->options;
 	struct genkey_job job = {
-		.domain = slice_str(o->domain != NULL ? o->domain : "localhost"),
+		.domain = slice_str(plan->domain.text),
+		.typed = slice_str(o->domain),
 		.selector = slice_str(o->selector),
 		.directory = o->directory,
 		.type = plan->type,

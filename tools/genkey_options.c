@@ -27,7 +27,7 @@ const struct genkey_options genkey_defaults = {
 static const struct option_row rows[] = {
 	{ 'a', OPTION_FLAG, "append-domain", NULL, FIELD(append_domain), "write the whole name into the zone file form", 0, 0 },
 	{ 'b', OPTION_UINT, "bits", "N", FIELD(bits), "size of an RSA key: 2048 (default), 3072, 4096", 0, 65536 },
-	{ 'd', OPTION_STRING, "domain", "NAME", FIELD(domain), "the domain that the key signs for", 0, 0 },
+	{ 'd', OPTION_STRING, "domain", "NAME", FIELD(domain), "the domain that the key signs for; also in UTF-8", 0, 0 },
 	{ 'D', OPTION_STRING, "directory", "PATH", FIELD(directory), "where files are written (default: here)", 0, 0 },
 	{ 'h', OPTION_STRING, "hash-algorithms", "LIST", FIELD(hashes), "h= of the record (default: sha256)", 0, 0 },
 	{ 'n', OPTION_STRING, "note", "TEXT", FIELD(note), "n= of the record", 0, 0 },
@@ -96,6 +96,18 @@ bool genkey_name_valid(struct slice name)
 	return true;
 }
 
+bool genkey_domain_read(struct slice typed, struct idn_name *ret_domain)
+{
+	if (!genkey_name_valid(typed))
+		return typed.len != 0 && typed.ptr[typed.len - 1] != '.' &&
+		       idn_to_ascii(typed, ret_domain) == ERR_OK &&
+		       genkey_name_valid(slice_of(ret_domain->text, ret_domain->len));
+	memcpy(ret_domain->text, typed.ptr, typed.len);
+	ret_domain->text[typed.len] = '\0';
+	ret_domain->len = typed.len;
+	return true;
+}
+
 static enum err bad(struct err_detail *detail, const char *text)
 {
 	err_detail_set(detail, "%s", text);
@@ -140,21 +152,23 @@ static enum err check_hashes(struct slice list, struct err_detail *detail)
 					"(RFC 8301)");
 }
 
-static enum err check_names(const struct genkey_options *o, struct err_detail *detail)
+static enum err check_names(const struct genkey_options *o, struct genkey_plan *plan,
+			    struct err_detail *detail)
 {
-	struct slice domain = slice_str(o->domain != NULL ? o->domain : "localhost");
-	struct slice zone = slice_str(o->zone);
+	struct slice typed = slice_str(o->domain != NULL ? o->domain : "localhost");
 
 	if (!genkey_name_valid(slice_str(o->selector)))
 		return bad(detail, "a selector is DNS labels: letters, digits, - and _, at most 63 "
 				   "octets between two dots");
-	if (!genkey_name_valid(domain))
+	if (!genkey_domain_read(typed, &plan->domain))
 		return bad(detail, "a domain is DNS labels: letters, digits and -, at most 63 "
-				   "octets between two dots; international names as xn--...");
-	if (o->selector != NULL &&
-	    strlen(o->selector) + domain.len + strlen("._domainkey.") > LIMIT_DOMAIN_BYTES)
+				   "octets between two dots; international names in UTF-8 or as "
+				   "xn--...");
+	if (strlen(o->selector) + plan->domain.len + strlen("._domainkey.") > LIMIT_DOMAIN_BYTES)
 		return bad(detail, "selector and domain are too long for one DNS name");
-	if (zone.len != 0 && !dkim_domain_in(domain, zone))
+	if (o->zone != NULL &&
+	    (!genkey_domain_read(slice_str(o->zone), &plan->zone) ||
+	     !dkim_domain_in(slice_str(plan->domain.text), slice_str(plan->zone.text))))
 		return bad(detail, "--zone must be the domain or a parent of it");
 	return ERR_OK;
 }
@@ -190,7 +204,7 @@ enum err genkey_plan_make(const struct genkey_options *o, struct genkey_plan *re
 	if (e == ERR_OK)
 		e = check_hashes(slice_str(o->hashes), detail);
 	if (e == ERR_OK)
-		e = check_names(o, detail);
+		e = check_names(o, &plan, detail);
 	if (e == ERR_OK)
 		e = check_token(o, detail);
 	if (e == ERR_OK)

@@ -37,12 +37,15 @@ struct subject {
 	struct slice text;	    /* of the first record */
 	struct keyrecord_tags tags; /* of it */
 	struct pubtext key;	    /* of p=, once rule_p_is_key passed */
+	enum keycheck_id weakness;  /* of that key */
 };
 
-static void remark(struct keycheck_result *r, enum keycheck_id id)
+void keycheck_remark(struct keycheck_result *r, enum keycheck_id id)
 {
 	if (r->remark_count < KEYCHECK_REMARKS_MAX)
 		r->remarks[r->remark_count++] = id;
+	if (r->id == KEY_OK)
+		r->id = id;
 }
 
 static enum keycheck_id rule_dns(struct subject *s)
@@ -127,8 +130,23 @@ static enum keycheck_id rule_type_known(struct subject *s)
 
 static enum keycheck_id rule_p_is_key(struct subject *s)
 {
-	if (keyrecord_key(&s->tags, buf_slice(&s->result->p), &s->key) == ERR_OK)
+	static const enum keycheck_id by_weakness[] = {
+		[WEAKKEY_NONE] = KEY_OK,
+		[WEAKKEY_EXPONENT] = KEY_EXPONENT,
+		[WEAKKEY_FACTOR] = KEY_FACTOR,
+		[WEAKKEY_ROCA] = KEY_ROCA,
+		[WEAKKEY_SMALL_EXPONENT] = KEY_SMALL_EXPONENT,
+	};
+	enum weakkey weak = WEAKKEY_NONE;
+	enum dkim_reason reason = keyrecord_key(&s->tags, buf_slice(&s->result->p), &s->key, &weak);
+
+	if (reason == DKIM_REASON_KEY_WEAK)
+		return KEY_TOO_SMALL;
+	s->weakness = by_weakness[weak];
+	if (reason == DKIM_REASON_GOOD)
 		return KEY_OK;
+	if (s->weakness == KEY_EXPONENT || s->weakness == KEY_FACTOR)
+		return s->weakness;
 	/* 255 octets and no key: the usual accident, also when the key is not at hand. */
 	return s->text.len == 255 ? KEY_CUT : KEY_BAD_P;
 }
@@ -141,7 +159,7 @@ static enum keycheck_id rule_own_type(struct subject *s)
 static enum keycheck_id rule_own_key(struct subject *s)
 {
 	if (!s->want->has_key)
-		remark(s->result, KEY_NOT_COMPARED);
+		keycheck_remark(s->result, KEY_NOT_COMPARED);
 	return s->want->has_key && !slice_eq(s->want->p, buf_slice(&s->key.p)) ? KEY_WRONG : KEY_OK;
 }
 
@@ -158,14 +176,13 @@ static enum keycheck_id rule_email(struct subject *s)
 		       : KEY_NOT_EMAIL;
 }
 
-static enum keycheck_id rule_size(struct subject *s)
+static enum keycheck_id rule_strength(struct subject *s)
 {
-	if (s->key.type != KEY_TYPE_RSA)
-		return KEY_OK;
-	if (s->key.bits < 1024)
-		return KEY_TOO_SMALL;
-	if (s->key.bits < 2048)
-		remark(s->result, KEY_SHORT);
+	if (s->key.type == KEY_TYPE_RSA && s->key.bits < 2048)
+		keycheck_remark(s->result, KEY_SHORT);
+	if (s->weakness != KEY_SMALL_EXPONENT)
+		return s->weakness;
+	keycheck_remark(s->result, KEY_SMALL_EXPONENT);
 	return KEY_OK;
 }
 
@@ -174,9 +191,9 @@ static enum keycheck_id rule_remarks(struct subject *s)
 	struct slice p = s->tags.value['p' - 'a'];
 
 	if (keyrecord_has_tag(&s->tags, 't') && keyrecord_lists(&s->tags, 't', SLICE_LIT("y")))
-		remark(s->result, KEY_TEST_MODE);
+		keycheck_remark(s->result, KEY_TEST_MODE);
 	if (p.len != s->result->p.len)
-		remark(s->result, KEY_BLANKS);
+		keycheck_remark(s->result, KEY_BLANKS);
 	return KEY_OK;
 }
 
@@ -199,17 +216,18 @@ void keycheck_answer(const struct dns_answer *answer, const struct keycheck_want
 		rule_dns,	 rule_one_record, rule_quotes,	 rule_backslashes,
 		rule_syntax,	 rule_version,	  rule_has_p,	 rule_not_cut,
 		rule_type_known, rule_p_is_key,	  rule_own_type, rule_own_key,
-		rule_sha256,	 rule_email,	  rule_size,	 rule_remarks,
+		rule_sha256,	 rule_email,	  rule_strength, rule_remarks,
 	};
 	struct subject s = { .answer = answer, .want = want, .result = result };
+	enum keycheck_id fault = KEY_OK;
 
 	result->secure = answer->secure;
 	result->id = KEY_OK;
 	read_record(&s);
-	for (size_t i = 0; i < ARRAY_LEN(rules) && result->id == KEY_OK; i++)
-		result->id = rules[i](&s);
-	if (result->id == KEY_OK && result->remark_count != 0)
-		result->id = result->remarks[0];
+	for (size_t i = 0; i < ARRAY_LEN(rules) && fault == KEY_OK; i++)
+		fault = rules[i](&s);
+	if (fault != KEY_OK)
+		result->id = fault;
 	pubtext_done(&s.key);
 }
 

@@ -23,6 +23,10 @@
 	  "verifiers treat mail with a bad signature as unsigned; remove t=y when you are done testing") \
 	X(KEY_SHORT, "short", EX_OK, "key OK, but it has less than 2048 bits",                    \
 	  "receivers recommend 2048; make a new key with a new selector")                         \
+	X(KEY_SMALL_EXPONENT, "small_exponent", EX_OK, "key OK, but its exponent is below 65537",  \
+	  "a careless verifier can be deceived with it; make a new key with a new selector")      \
+	X(KEY_SHARED, "shared", EX_OK, "key OK, but another row has the same key",                \
+	  "who gets hold of one of them has both; better a key for each record")                  \
 	X(KEY_BLANKS, "blanks_in_p", EX_OK, "key OK, but there are blanks inside p=",             \
 	  "RFC 6376 allows them, some verifiers don't; publish p= without blanks")                \
 	X(KEY_NOT_COMPARED, "not_compared", EX_OK, "record OK; no private key to compare it with", \
@@ -37,6 +41,12 @@
 	  "no signature can use this key (RFC 8301); remove h= or write h=sha256")                \
 	X(KEY_TOO_SMALL, "too_small", EX_DATAERR, "the key has less than 1024 bits",              \
 	  "verifiers must not accept it (RFC 8301); make a new key with a new selector")          \
+	X(KEY_ROCA, "roca", EX_DATAERR, "the key was made by a faulty generator (ROCA, CVE-2017-15361)", \
+	  "others can compute the private key; update the token's firmware and make a new key with a new selector") \
+	X(KEY_FACTOR, "weak_modulus", EX_DATAERR, "the modulus has a small factor",               \
+	  "others can compute the private key; make a new key with a new selector")               \
+	X(KEY_EXPONENT, "bad_exponent", EX_DATAERR, "the exponent is even or 1",                  \
+	  "no signature with this key means anything; make a new key with a new selector")        \
 	X(KEY_NOT_EMAIL, "not_for_email", EX_DATAERR, "s= does not allow e-mail",                 \
 	  "remove s= or write s=email")                                                           \
 	X(KEY_TYPE_DIFFERS, "wrong_type", EX_DATAERR, "k= is not the type of the private key",    \
@@ -113,7 +123,7 @@ struct keycheck_want {
 };
 
 /** Remarks of one record. */
-#define KEYCHECK_REMARKS_MAX 4U
+#define KEYCHECK_REMARKS_MAX 6U
 
 struct keycheck_result {
 	enum keycheck_id id; /**< KEY_OK or the fault that weighs most */
@@ -126,6 +136,9 @@ struct keycheck_result {
 
 void keycheck_result_init(struct keycheck_result *result);
 void keycheck_result_done(struct keycheck_result *result);
+
+/** Note a remark; the first is what the result says when there is no fault. */
+void keycheck_remark(struct keycheck_result *result, enum keycheck_id id);
 
 /** Judge one answer to the question for TXT. */
 void keycheck_answer(const struct dns_answer *answer, const struct keycheck_want *want,

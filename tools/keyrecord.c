@@ -71,20 +71,27 @@ void keyrecord_add_without_blanks(struct slice value, struct buf *out)
 			buf_add_ch(out, value.ptr[i]);
 }
 
-enum err keyrecord_key(const struct keyrecord_tags *tags, struct slice p, struct pubtext *ret_key)
+enum dkim_reason keyrecord_key(const struct keyrecord_tags *tags, struct slice p,
+			       struct pubtext *ret_key, enum weakkey *ret_weak)
 {
 	AUTO(pubkey_free) struct pubkey *key = NULL;
 	uint8_t bytes[LIMIT_KEY_RECORD_BYTES];
+	struct keyrec record = { .type = tags->type };
+	struct rsa_numbers rsa;
+	unsigned bits = 0;
 	size_t len = 0;
-	enum err e = base64_decode(p, BASE64_NO_BLANKS, bytes, sizeof(bytes), &len);
+	enum dkim_reason reason;
 
-	if (e == ERR_OK && tags->type == KEY_TYPE_ED25519)
-		e = pubkey_from_ed25519(slice_of(bytes, len), &key);
-	else if (e == ERR_OK)
-		e = pubkey_from_spki(slice_of(bytes, len), &key);
-	if (e == ERR_OK && pubkey_type(key) != tags->type)
-		e = ERR_KEY_BAD;
-	if (e == ERR_OK)
-		e = pubtext_from_pubkey(key, ret_key);
-	return e == ERR_OK || e == ERR_NOMEM ? e : ERR_KEY_BAD;
+	*ret_weak = WEAKKEY_NONE;
+	if (base64_decode(p, BASE64_NO_BLANKS, bytes, sizeof(bytes), &len) != ERR_OK)
+		return DKIM_REASON_KEY_DATA;
+	record.data = slice_of(bytes, len);
+	if (tags->type == KEY_TYPE_RSA && rsader_parse(record.data, &rsa))
+		*ret_weak = weakkey_judge(&rsa);
+	reason = keyrec_pubkey(
+		&record, tags->type == KEY_TYPE_RSA ? DKIM_ALG_RSA_SHA256 : DKIM_ALG_ED25519_SHA256,
+		0, &key, &bits);
+	if (reason == DKIM_REASON_GOOD && pubtext_from_pubkey(key, ret_key) != ERR_OK)
+		reason = DKIM_REASON_INTERNAL;
+	return reason;
 }

@@ -1,11 +1,13 @@
-/* A key record taken apart leniently: enough of a broken one to say what broke it. Verifying uses
- * dkim/, which is strict. */
+/* A key record taken apart leniently: enough of a broken one to say what broke it. The key itself
+ * is read by dkim/keyrec.h, which verifying uses, and which is strict about the rest. */
 #ifndef TOOLS_KEYRECORD_H
 #define TOOLS_KEYRECORD_H
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "dkim/keyrec.h"
 #include "tools/pubtext.h"
+#include "tools/weakkey.h"
 
 struct keyrecord_tags {
 	struct slice value[26]; /**< of the one-letter tags; ptr is NULL when it is not there */
@@ -26,8 +28,11 @@ bool keyrecord_lists(const struct keyrecord_tags *tags, char letter, struct slic
 /** value without space, tab, CR, LF. */
 void keyrecord_add_without_blanks(struct slice value, struct buf *out);
 
-/** p= (base64 without blanks) as a key. @return ERR_KEY_BAD, ERR_NOMEM */
-NODISCARD enum err keyrecord_key(const struct keyrecord_tags *tags, struct slice p,
-				 struct pubtext *ret_key);
+/**
+ * p= (base64 without blanks) as a key, as a verifier reads it (dkim/keyrec.h).
+ * @param ret_weak judged as soon as an RSA key's numbers can be read, also when it is no GOOD one
+ */
+NODISCARD enum dkim_reason keyrecord_key(const struct keyrecord_tags *tags, struct slice p,
+					 struct pubtext *ret_key, enum weakkey *ret_weak);
 
 #endif

@@ -1,6 +1,7 @@
 /* Public halves of the keys of a KeyTable. */
 #include "tools/keyset.h"
 
+#include "dkim/idn.h"
 #include "keytable/keytable.h"
 #include "signer/filekey.h"
 
@@ -40,9 +41,25 @@ static bool grow(struct keyset *set)
 	return true;
 }
 
+/* DNS is asked in A-labels. What is no name at all stays as it is, and is not found. */
+static void make_ascii(char **domain)
+{
+	struct idn_name name;
+	char *ascii = NULL;
+
+	if (*domain != NULL && idn_to_ascii(slice_str(*domain), &name) == ERR_OK &&
+	    !slice_ieq(slice_str(*domain), slice_of(name.text, name.len)))
+		ascii = slice_dup(slice_of(name.text, name.len));
+	if (ascii == NULL)
+		return;
+	free(*domain);
+	*domain = ascii;
+}
+
 /* Takes the row over, also on failure. */
 static enum err add_row(struct keyset *set, struct keyset_row *row)
 {
+	make_ascii(&row->domain);
 	if (row->name == NULL || row->domain == NULL || row->selector == NULL || !grow(set)) {
 		row_done(row);
 		return ERR_NOMEM;
@@ -85,6 +102,7 @@ static void read_key(struct keyset_row *row, enum keyref_kind kind, struct token
 	if (e == ERR_OK)
 		e = pubtext_from_pubkey(key, &row->key);
 	row->has_key = e == ERR_OK;
+	row->why = e;
 	if (e != ERR_OK && row->error.text[0] == '\0')
 		err_detail_set(&row->error, "%s", err_text(e));
 }
@@ -106,7 +124,7 @@ static bool load_row(void *ctx, const struct keytable_row *row, const char *orig
 	struct keytable_row found;
 
 	(void)origin;
-	if (!any && load->only_domain != NULL && !slice_ieq(row->domain, from))
+	if (!any && load->only_domain != NULL && !idn_equal(row->domain, from))
 		return true;
 	made.name = slice_dup(row->name);
 	made.selector = slice_dup(row->selector);
@@ -175,6 +193,34 @@ static int compare_rows(const void *a, const void *b)
 	return compare_p(*left, buf_slice(&(*right)->key.p));
 }
 
+static bool same_record(const struct keyset_row *a, const struct keyset_row *b)
+{
+	return slice_ieq(slice_str(a->domain), slice_str(b->domain)) &&
+	       slice_ieq(slice_str(a->selector), slice_str(b->selector));
+}
+
+/* Equal keys stand side by side. The first of them is the twin of all others, and has one itself.
+ */
+static void find_twins(const struct keyset *set)
+{
+	struct keyset_row *first = NULL;
+
+	for (size_t i = 0; i < set->count; i++) {
+		struct keyset_row *row = set->by_p[i];
+		struct slice p = buf_slice(&row->key.p);
+
+		if (first == NULL || p.len == 0 || compare_p(first, p) != 0) {
+			first = row;
+			continue;
+		}
+		if (same_record(first, row))
+			continue;
+		row->twin = first;
+		if (first->twin == NULL)
+			first->twin = row;
+	}
+}
+
 enum err keyset_index(struct keyset *set)
 {
 	free(set->by_p);
@@ -185,6 +231,7 @@ enum err keyset_index(struct keyset *set)
 		set->by_p[i] = &set->rows[i];
 	if (set->count != 0)
 		qsort(set->by_p, set->count, sizeof(struct keyset_row *), compare_rows);
+	find_twins(set);
 	return ERR_OK;
 }
 

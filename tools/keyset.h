@@ -8,21 +8,24 @@
 #include "tools/tokens.h"
 
 struct keyset_row {
-	char *name; /**< KeyTable name; for a single key "selector._domainkey.domain" */
-	char *domain;
+	char *name;   /**< KeyTable name; for a single key "selector._domainkey.domain" */
+	char *domain; /**< in A-labels */
 	char *selector;
 	char *ref;    /**< as written: URI, path; NULL: there is no key to read */
 	bool has_key; /**< key holds its public half */
 	struct pubtext key;
-	struct err_detail error; /**< why the key could not be read; empty: it could */
-	bool any_domain;	 /**< the row says % and no domain was given: nothing was read */
+	enum err why;		       /**< ERR_OK: key was read, or there is none to read */
+	struct err_detail error;       /**< why the key could not be read; empty: it could */
+	const struct keyset_row *twin; /**< a row of another record with the same key, by
+					  keyset_index() */
+	bool any_domain; /**< the row says % and no domain was given: nothing was read */
 };
 
 struct keyset {
 	struct keyset_row *rows;
 	size_t count;
 	size_t room;
-	const struct keyset_row **by_p; /**< sorted, see keyset_owner() */
+	struct keyset_row **by_p; /**< sorted, see keyset_owner() */
 };
 
 void keyset_done(struct keyset *set);
@@ -40,7 +43,7 @@ NODISCARD enum err keyset_load_table(struct keyset *set, const char *spec, struc
 NODISCARD enum err keyset_add_single(struct keyset *set, const char *domain, const char *selector,
 				     const char *ref, struct tokens *tokens);
 
-/** Make keyset_owner() work; after the last row. @return ERR_NOMEM */
+/** Make keyset_owner() work and find twins; after the last row. @return ERR_NOMEM */
 NODISCARD enum err keyset_index(struct keyset *set);
 
 /** The row whose key has this p=, NULL: none. */

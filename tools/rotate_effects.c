@@ -64,7 +64,7 @@ static enum err check_row(const struct keyset_row *row, struct err_detail *detai
 	}
 	if (!row->has_key) {
 		err_detail_set(detail, "%s", row->error.text);
-		return ERR_KEY_BAD;
+		return row->why != ERR_OK ? row->why : ERR_KEY_BAD;
 	}
 	if (is_uri(row->ref) || row->ref[0] == '/')
 		return ERR_OK;

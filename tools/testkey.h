@@ -46,7 +46,7 @@ struct testkey_row {
 	char name[DNS_NAME_TEXT_MAX]; /**< the DNS name */
 	struct keycheck_result result;
 	struct buf found;		/**< what was seen, for people; may be empty */
-	const struct keyset_row *owner; /**< KEY_OTHERS: whose key it is */
+	const struct keyset_row *owner; /**< KEY_OTHERS, KEY_SHARED: whose key it is */
 };
 
 /** Check one row. Blocks; may be called from many threads. */

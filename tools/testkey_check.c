@@ -229,6 +229,21 @@ static void name_owner(const struct testkey_plan *plan, struct testkey_row *row)
 		    row->owner->selector, row->owner->domain);
 }
 
+/* One key under two names of DNS. Two rows with the same record are only two ways to it. */
+static void note_twin(struct testkey_row *row)
+{
+	const struct keyset_row *twin = row->key->twin;
+
+	if (twin == NULL || keycheck_info(row->result.id)->exit_status != EX_OK)
+		return;
+	keycheck_remark(&row->result, KEY_SHARED);
+	if (row->result.id != KEY_SHARED)
+		return;
+	row->owner = twin;
+	buf_add_fmt(&row->found, "the key of %s (%s._domainkey.%s), too", twin->name,
+		    twin->selector, twin->domain);
+}
+
 static void add_what_was_seen(struct testkey_row *row, const struct dns_answer *answer)
 {
 	if (row->found.len != 0 || row->result.id == KEY_OK)
@@ -256,6 +271,7 @@ void testkey_check(const struct testkey_plan *plan, struct testkey_row *row)
 		testkey_search(plan, row);
 	if (row->result.id == KEY_WRONG || row->result.id == KEY_TYPE_DIFFERS)
 		name_owner(plan, row);
+	note_twin(row);
 	if (plan->options->authoritative && !is_failure(answer.status))
 		testkey_compare_servers(plan, row, &answer);
 	add_what_was_seen(row, &answer);

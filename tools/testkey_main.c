@@ -13,7 +13,7 @@ const struct testkey_options testkey_defaults = { .port = 53 };
 
 /* clang-format off */
 static const struct option_row rows[] = {
-	{ 'd', OPTION_STRING, "domain", "NAME", FIELD(domain), "check this domain; with a KeyTable: only its rows", 0, 0 },
+	{ 'd', OPTION_STRING, "domain", "NAME", FIELD(domain), "check this domain, also in UTF-8; with a KeyTable: only its rows", 0, 0 },
 	{ 's', OPTION_STRING, "selector", "NAME", FIELD(selector), "with -d: check this selector, without the KeyTable", 0, 0 },
 	{ 'k', OPTION_STRING, "key", "KEY", FIELD(key), "the private key: a PEM file or a pkcs11: URI", 0, 0 },
 	{ 'K', OPTION_FLAG, NULL, NULL, FIELD(keep), "accepted for compatibility; does nothing", 0, 0 },

@@ -12,9 +12,9 @@ int testkey_exit(const struct testkey_options *o, const struct testkey_row *row)
 {
 	int status = keycheck_info(row->result.id)->exit_status;
 
-	if (status == EX_OK && o->strict && row->result.remark_count != 0 &&
-	    row->result.id != KEY_NOT_COMPARED)
-		return EX_DATAERR;
+	for (size_t i = 0; o->strict && i < row->result.remark_count && status == EX_OK; i++)
+		if (row->result.remarks[i] != KEY_NOT_COMPARED)
+			status = EX_DATAERR;
 	return status;
 }
 

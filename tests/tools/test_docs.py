@@ -35,6 +35,13 @@ class Documents(unittest.TestCase):
             for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "EXAMPLES", "SEE ALSO"):
                 self.assertIn("\n.Sh %s\n" % section, page)
 
+    def test_testkeys_page_has_every_finding(self):
+        codes = re.findall(r'X\(KEY_\w+, "(\w+)", (EX_\w+)', read("tools", "keycheck.h"))
+        exits = {"EX_OK": "0", "EX_DATAERR": "65", "EX_UNAVAILABLE": "69", "EX_OSERR": "71"}
+        self.assertGreater(len(codes), 30)
+        rows = re.findall(r"^\.It Li (\w+) Pq (\d+)$", read("man", "hsmdkim-testkey.8"), re.M)
+        self.assertEqual(sorted(rows), sorted((code, exits[status]) for code, status in codes))
+
     def test_man_pages_are_clean(self):
         for name in TOOLS:
             run = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", os.path.join(SRCDIR, "man", "hsmdkim-%s.8" % name)],

@@ -181,6 +181,38 @@ class Output(ToolCase):
             self.assertIn(option, run.stdout)
 
 
+class International(ToolCase):
+    """RFC 8616: names in tables and DNS are A-labels, mail may be spelled either way."""
+
+    def test_a_domain_in_u_labels(self):
+        run = genkey("-D", self.dir, "-s", "s", "-d", "news.Bücher.example", "--zone", "bücher.example")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        ascii_name = "news.xn--bcher-kva.example"
+        self.assertIn("s._domainkey.%s %s:s:%s/s.private\n" % (ascii_name, ascii_name, os.path.realpath(self.dir)), run.stdout)
+        self.assertIn("*@%s s._domainkey.%s\n" % (ascii_name, ascii_name), run.stdout)
+        self.assertIn("*@news.Bücher.example s._domainkey.%s\n" % ascii_name, run.stdout)
+        self.assertIn(" s._domainkey.%s.\n" % ascii_name, run.stdout)
+        self.assertTrue(self.read("s.txt").startswith("s._domainkey.news\tIN\tTXT"))
+
+    def test_every_form_has_a_labels(self):
+        for form in ("bind", "json", "nsupdate", "tinydns", "powerdns", "route53"):
+            run = genkey("-D", self.dir, "-s", form, "-d", "bücher.example", "-a", "--format", form)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertIn(form + "._domainkey.xn--bcher-kva.example", self.read(form + ".txt"))
+
+    def test_lists_have_them_too(self):
+        names = self.write("domains", "bücher.example\n")
+        run = genkey("--domains", names, "-D", self.path("out"), "--type", "ed25519")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(os.listdir(self.path("out")), ["xn--bcher-kva.example"])
+
+    def test_names_that_are_none(self):
+        for bad in ("bü..example", "bücher.example.", "\u200d.example", "ü" * 60 + ".example", "bü cher.example"):
+            run = genkey("-D", self.dir, "-s", "s", "-d", bad)
+            self.assertEqual(run.returncode, 64, bad)
+            self.assertEqual(os.listdir(self.dir), [])
+
+
 class Lists(ToolCase):
     def test_stopped_list_goes_on_with_the_same_keys(self):
         count = 12

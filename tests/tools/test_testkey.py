@@ -1,4 +1,5 @@
 """hsmdkim-testkey against real name servers: one zone entry for each fault, side by side with opendkim-testkey."""
+import base64
 import json
 import os
 import socket
@@ -28,6 +29,24 @@ def make_key(path, *args):
     if args[1] == "ed25519":
         der = der[-32:]
     return subprocess.run(["openssl", "base64", "-A"], input=der, check=True, capture_output=True).stdout.decode()
+
+
+def der(tag, content):
+    size = len(content)
+    return bytes([tag]) + (bytes([size]) if size < 128 else bytes([0x82, size >> 8, size & 255])) + content
+
+
+def rsa_p(n, e=65537, spki=True):
+    """p= of an RSA key with these numbers."""
+    key = der(0x30, b"".join(der(2, i.to_bytes(i.bit_length() // 8 + 1, "big")) for i in (n, e)))
+    if spki:
+        key = der(0x30, bytes.fromhex("300d06092a864886f70d0101010500") + der(3, b"\0" + key))
+    return base64.b64encode(key).decode()
+
+
+def modulus(path):
+    text = subprocess.run(["openssl", "rsa", "-in", path, "-noout", "-modulus"], check=True, capture_output=True, text=True).stdout
+    return int(text.split("=")[1], 16)
 
 
 RSA = ("-algorithm", "RSA", "-pkeyopt")
@@ -90,6 +109,12 @@ class Servers(ToolCase):
             "badp": "v=DKIM1; k=rsa; p=AAAA",
             "version": "v=DKIM2; p=" + cls.p,
             "actual": "v=DKIM1; k=rsa; n=here; p=" + cls.p,
+            "roca": "v=DKIM1; p=" + rsa_p(65537 ** 129),
+            "factor": "v=DKIM1; p=" + rsa_p(167 * (2 ** 2048 + 981)),
+            "evenmod": "v=DKIM1; p=" + rsa_p(2 ** 2047 + 2),
+            "evenexp": "v=DKIM1; p=" + rsa_p(2 ** 2047 + 9, 65536),
+            "e3": "v=DKIM1; p=" + rsa_p(modulus(cls.key), 3),
+            "barekey": "v=DKIM1; p=" + rsa_p(modulus(cls.key), spki=False),
             "full": 'v=DKIM1; n="a note"; h=sha1:sha256; k=rsa; t=s; s=email; p=' + cls.p + ";",
         }
         zone = "@ NS ns1\nns1 A 127.0.0.1\n"
@@ -103,6 +128,7 @@ class Servers(ToolCase):
         zone += "nowhere._domainkey CNAME missing.elsewhere\n"
         zone += "doubled._domainkey.%s TXT %s\n" % (DOMAIN, quoted(good))
         zone += "bare TXT %s\n" % quoted(good)
+        zone += "good._domainkey.xn--bcher-kva TXT %s\n" % quoted(good)
         zone += "nodata._domainkey HINFO a b\n"
         return zone
 
@@ -152,6 +178,23 @@ class Faults(Servers):
         self.assertEqual(self.check("k1024", self.key1024)[0], 0)
         self.assertEqual(self.check("k1024", self.key1024)[1]["code"], "short")
 
+    def test_weak_keys(self):
+        for selector, code in (("roca", "roca"), ("factor", "weak_modulus"), ("evenmod", "weak_modulus"), ("evenexp", "bad_exponent")):
+            run = self.run_testkey("-d", DOMAIN, "-s", selector, "--json")
+            self.assertEqual((run.returncode, json.loads(run.stdout)[0]["code"]), (65, code))
+        run = self.run_testkey("-d", DOMAIN, "-s", "e3")
+        self.assertEqual(run.returncode, 0)
+        self.assertIn("also:  key OK, but its exponent is below 65537", run.stdout)
+        self.assertEqual(self.run_testkey("-d", DOMAIN, "-s", "e3", "--strict").returncode, 65)
+
+    def test_a_key_without_its_wrapping_is_the_same_key(self):
+        """A bare RSAPublicKey, as verifiers take it, too."""
+        self.assertEqual(self.check("barekey")[1]["code"], "ok")
+
+    def test_international_domain(self):
+        run = self.run_testkey("-d", "Bücher." + DOMAIN, "-s", "good", "-k", self.key, "--json")
+        self.assertEqual((run.returncode, json.loads(run.stdout)[0]["domain"]), (0, "xn--bcher-kva." + DOMAIN))
+
     def test_ed25519(self):
         self.assertEqual(self.check("ed", self.ed_key)[1]["code"], "ok")
         self.assertEqual(self.check("good", self.ed_key)[1]["code"], "wrong_type")
@@ -191,7 +234,7 @@ class Tables(Servers):
         conf = self.table("a %s:good:%s" % (DOMAIN, self.key), "b %s:revoked:%s" % (DOMAIN, self.other_key),
                           "c %s:others:%s" % (DOMAIN, self.key))
         run = self.run_table(conf)
-        self.assertEqual([r["code"] for r in json.loads(run.stdout)], ["ok", "revoked", "other_key"])
+        self.assertEqual([r["code"] for r in json.loads(run.stdout)], ["shared", "revoked", "other_key"])
         self.assertEqual(run.returncode, 69)
         run = self.run_table(self.table("a %s:good:%s" % (DOMAIN, self.key), "z %s:good:/nosuch/file" % DOMAIN))
         self.assertEqual(run.returncode, 71)
@@ -203,6 +246,16 @@ class Tables(Servers):
         row = json.loads(run.stdout)[0]
         self.assertEqual((row["code"], row["owner"]), ("other_key", "theirs"))
         self.assertEqual(set(row), {"name", "domain", "selector", "owner", "status", "code", "message", "hint", "found"})
+
+    def test_a_key_that_is_used_twice(self):
+        rows = ("a %s:good:%s" % (DOMAIN, self.key), "b %s:onestring:%s" % (DOMAIN, self.key), "c %s:others:%s" % (DOMAIN, self.other_key))
+        run = self.run_table(self.table(*rows))
+        self.assertEqual([(r["code"], r["owner"], r["status"]) for r in json.loads(run.stdout)],
+                         [("shared", "b", "remark"), ("shared", "a", "remark"), ("ok", None, "pass")])
+        self.assertEqual(run.returncode, 0)
+        self.assertEqual(self.run_table(self.table(*rows), "--strict").returncode, 65)
+        run = self.run_table(self.table("a %s:good:%s" % (DOMAIN, self.key), "b %s:good:%s" % (DOMAIN, self.key)))
+        self.assertEqual([r["code"] for r in json.loads(run.stdout)], ["ok", "ok"])
 
     def test_record_under_another_selector_of_the_table(self):
         conf = self.table("mine %s:missing:%s" % (DOMAIN, self.key), "x %s:actual:%s" % (DOMAIN, self.other_key))

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -22,7 +23,9 @@ struct file {
 };
 
 struct files {
-	bool real; /* opens what it does not hold */
+	bool real;	      /* opens what it does not hold */
+	pthread_mutex_t lock; /* of the maps: files are mapped when they are first wanted, by any
+				 thread */
 	struct file *list;
 	size_t count;
 };
@@ -31,8 +34,10 @@ static struct files *files_new(bool real)
 {
 	struct files *f = calloc(1, sizeof(*f));
 
-	if (f != NULL)
-		f->real = real;
+	if (f == NULL)
+		return NULL;
+	f->real = real;
+	(void)pthread_mutex_init(&f->lock, NULL);
 	return f;
 }
 
@@ -59,6 +64,7 @@ void files_free(struct files **f)
 		free(file->path);
 	}
 	free((*f)->list);
+	(void)pthread_mutex_destroy(&(*f)->lock);
 	free(*f);
 	*f = NULL;
 }
@@ -312,8 +318,10 @@ enum err files_map(struct files *f, const char *path, struct slice *ret_text,
 		err_detail_set(detail, "%s: the file was not handed to this process", path);
 		return ERR_NOT_FOUND;
 	}
+	(void)pthread_mutex_lock(&f->lock);
 	if (file->map == NULL)
 		e = map_file(file);
+	(void)pthread_mutex_unlock(&f->lock);
 	if (e != ERR_OK) {
 		err_detail_set(detail, "%s: cannot map the file: %s", path, err_text(e));
 		return e;

@@ -30,7 +30,8 @@ NODISCARD enum err files_read(struct files *f, const char *path, struct err_deta
 NODISCARD enum err files_put(struct files *f, const char *path, int fd);
 
 /**
- * The bytes of a file, mapped read-only; valid until files_free().
+ * The bytes of a file, mapped read-only; valid until files_free(). In a closed set that is filled
+ * any thread may call it; a real set is one thread's.
  * @return ERR_NOT_FOUND (closed set), ERR_IO, ERR_NOMEM with a detail
  */
 NODISCARD enum err files_map(struct files *f, const char *path, struct slice *ret_text,

@@ -33,23 +33,33 @@ static void log_opendkim_line(const char *id, const struct signature *sig)
 		log_line(LOG_LEVEL_ERROR, "%s: error loading key '%s'", id, sig->key_name);
 }
 
+/* d= and s=: of the key, else what its row of the KeyTable says, else what is left to say. */
+static struct sigkey_names names_of(const struct message *m, const struct signature *sig)
+{
+	struct sigkey_names names;
+	struct slice domain = m->decision.author_domain;
+	const char *selector = "?";
+
+	if (sig->key != NULL || sig->names.domain[0] != '\0')
+		domain = slice_str(sig->key != NULL ? sig->key->domain : sig->names.domain);
+	if (sig->key != NULL || sig->names.selector[0] != '\0')
+		selector = sig->key != NULL ? sig->key->selector : sig->names.selector;
+	(void)text_sanitize(domain, names.domain, sizeof(names.domain));
+	(void)text_sanitize(slice_str(selector), names.selector, sizeof(names.selector));
+	return names;
+}
+
 static void log_failure(const struct message *m, const char *id, const struct signature *sig)
 {
 	enum policy policy = policy_for_signing(sig->error);
 	enum settings_action action = policy_action(policy, m->snapshot->settings);
-	char domain[LIMIT_DOMAIN_BYTES + 8];
-	char selector[LIMIT_SELECTOR_BYTES + 8];
+	const struct sigkey_names names = names_of(m, sig);
 	char detail[sizeof(sig->detail->text) + 64];
 
-	(void)text_sanitize(sig->key != NULL ? slice_str(sig->key->domain)
-					     : m->decision.author_domain,
-			    domain, sizeof(domain));
-	(void)text_sanitize(slice_str(sig->key != NULL ? sig->key->selector : "?"), selector,
-			    sizeof(selector));
 	(void)text_sanitize(slice_str(sig->detail->text), detail, sizeof(detail));
 	log_opendkim_line(id, sig);
 	log_line(LOG_LEVEL_ERROR, "%s: cannot sign: d=%s s=%s key=%s: %s%s%s; %s (%s); %s", id,
-		 domain, selector, sig->key_name, err_text(sig->error),
+		 names.domain, names.selector, sig->key_name, err_text(sig->error),
 		 detail[0] != '\0' ? ": " : "", detail, reply_outcome(action, true),
 		 policy_name(policy), reply_advice(sig->error));
 }

@@ -86,12 +86,12 @@ static void wait_key(struct signing *s, struct slot *slot, const struct signing_
 
 	if (slot->job == NULL)
 		return;
-	err = sigclient_open_wait(&slot->job, &slot->key, &slot->detail);
+	err = sigclient_open_wait(&slot->job, &slot->key, &slot->pub.names, &slot->detail);
 	if (err == ERR_TIMEOUT && input->now_ms < input->deadline_ms) {
 		open_key(s, slot, input->deadline_ms);
 		if (slot->job == NULL)
 			return;
-		err = sigclient_open_wait(&slot->job, &slot->key, &slot->detail);
+		err = sigclient_open_wait(&slot->job, &slot->key, &slot->pub.names, &slot->detail);
 	}
 	if (err != ERR_OK)
 		fail(slot, err);

@@ -17,7 +17,8 @@
 struct signature {
 	const char
 		*key_name; /**< of the KeyTable, "KeyFile" for the single key; safe for the log */
-	const struct sigkey *key; /**< NULL when it could not be opened */
+	const struct sigkey *key;  /**< NULL when it could not be opened */
+	struct sigkey_names names; /**< then: what it would have signed as */
 	struct slice value; /**< the DKIM-Signature field's value, NUL-terminated, when error is
 			       ERR_OK */
 	enum err error;

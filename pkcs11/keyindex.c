@@ -30,6 +30,7 @@ struct keyindex {
 	uint32_t *label_buckets;
 	uint32_t *id_buckets;
 	size_t buckets; /* a power of two */
+	CK_RV failure;	/* of an attribute that could not be read; CKR_OK: none */
 };
 
 static struct slice label_of(const struct entry *e)
@@ -57,17 +58,40 @@ void keyindex_free(struct keyindex **index)
 	*index = NULL;
 }
 
+/* The token's failure, not the object's: it lacks the attribute, or was deleted since the search.
+ */
+static bool token_failed(CK_RV rv)
+{
+	switch (ckr_info(rv)->class) {
+	case CKR_CLASS_REOPEN:
+	case CKR_CLASS_RETRY:
+	case CKR_CLASS_LOGIN:
+	case CKR_CLASS_RELOAD:
+	case CKR_CLASS_FAIL_OVER:
+		return true;
+	case CKR_CLASS_OK:
+	case CKR_CLASS_REFIND:
+	case CKR_CLASS_PIN:
+	case CKR_CLASS_PERMANENT:
+	case CKR_CLASS_BUG:
+		return false;
+	}
+	return false;
+}
+
 /* One attribute, "" when the key has none or a token lies about its length. */
-static char *read_attribute(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
-			    CK_ATTRIBUTE_TYPE type, uint32_t *ret_len)
+static char *read_attribute(struct keyindex *index, CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session,
+			    CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, uint32_t *ret_len)
 {
 	char bytes[NAME_MAX_BYTES];
 	CK_ATTRIBUTE attribute = { type, bytes, sizeof(bytes) };
+	CK_RV rv = f->C_GetAttributeValue(session, object, &attribute, 1);
 
 	*ret_len = 0;
-	if (f->C_GetAttributeValue(session, object, &attribute, 1) == CKR_OK &&
-	    attribute.ulValueLen <= sizeof(bytes))
+	if (rv == CKR_OK && attribute.ulValueLen <= sizeof(bytes))
 		*ret_len = (uint32_t)attribute.ulValueLen;
+	if (token_failed(rv))
+		index->failure = rv;
 	return slice_dup(slice_of(bytes, *ret_len));
 }
 
@@ -87,8 +111,8 @@ static enum err add(struct keyindex *index, CK_FUNCTION_LIST *f, CK_SESSION_HAND
 	}
 	e = &index->entries[index->count];
 	*e = (struct entry){ .handle = object };
-	e->label = read_attribute(f, session, object, CKA_LABEL, &e->label_len);
-	e->id = read_attribute(f, session, object, CKA_ID, &e->id_len);
+	e->label = read_attribute(index, f, session, object, CKA_LABEL, &e->label_len);
+	e->id = read_attribute(index, f, session, object, CKA_ID, &e->id_len);
 	index->count++; /* before the check: free() then finds what there is */
 	return e->label != NULL && e->id != NULL ? ERR_OK : ERR_NOMEM;
 }
@@ -208,6 +232,11 @@ enum err keyindex_read(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, struct ke
 size_t keyindex_count(const struct keyindex *index)
 {
 	return index->count;
+}
+
+CK_RV keyindex_failure(const struct keyindex *index)
+{
+	return index->failure;
 }
 
 size_t keyindex_find(const struct keyindex *index, struct slice label, struct slice id,

@@ -15,6 +15,9 @@ NODISCARD enum err keyindex_read(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session,
 void keyindex_free(struct keyindex **index);
 
 size_t keyindex_count(const struct keyindex *index);
+/** CKR_OK, or why the label or the id of a key could not be read: then a key that is not found may
+ * be there all the same. */
+CK_RV keyindex_failure(const struct keyindex *index);
 
 /**
  * Keys with this label and this id; a slice with ptr NULL is not asked for.

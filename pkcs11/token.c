@@ -436,6 +436,16 @@ int64_t token_index_fresh_ms(struct token *token)
 	return fresh_ms;
 }
 
+size_t token_index_count(struct token *token)
+{
+	size_t n;
+
+	(void)pthread_mutex_lock(&token->lock);
+	n = token->index != NULL ? keyindex_count(token->index) : 0;
+	(void)pthread_mutex_unlock(&token->lock);
+	return n;
+}
+
 enum err token_find(struct token_session *session, const struct p11_uri *uri, int64_t newer_than_ms,
 		    CK_OBJECT_HANDLE *handles, size_t max, size_t *ret_count,
 		    struct err_detail *detail)
@@ -455,6 +465,10 @@ enum err token_find(struct token_session *session, const struct p11_uri *uri, in
 	if (e == ERR_OK)
 		*ret_count =
 			keyindex_find(t->index, p11_uri_label(uri), p11_uri_id(uri), handles, max);
+	if (e == ERR_OK && *ret_count == 0 && keyindex_failure(t->index) != CKR_OK) {
+		e = ckr_error("C_GetAttributeValue", keyindex_failure(t->index), detail);
+		keyindex_free(&t->index); /* the next search may see more */
+	}
 	(void)pthread_mutex_unlock(&t->lock);
 	return e;
 }

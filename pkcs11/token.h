@@ -84,6 +84,8 @@ void token_key_free(struct token_key **key);
 const struct token_key_info *token_key_info(const struct token_key *key);
 /** Borrowed from the key. */
 const struct pubkey *token_key_pubkey(const struct token_key *key);
+/** Of its token. Borrowed from that. */
+const char *token_key_token_name(const struct token_key *key);
 /** "token A, RSA 2048 bits, sensitive, not extractable ..." for the log; @return out */
 const char *token_key_describe(const struct token_key *key, char *out, size_t out_size);
 

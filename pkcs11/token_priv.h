@@ -96,6 +96,9 @@ void token_leave(struct token *token, bool entered);
  * into a missing key which is asked for with each message. */
 int64_t token_index_fresh_ms(struct token *token);
 
+/** Private keys in the index that was read last. */
+size_t token_index_count(struct token *token);
+
 /**
  * Look a URI up in the index of private keys.
  * @param newer_than_ms an index that is not newer is read anew; a search costs a while, so ask for

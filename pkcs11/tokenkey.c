@@ -34,6 +34,11 @@ const struct pubkey *token_key_pubkey(const struct token_key *key)
 	return key->pubkey;
 }
 
+const char *token_key_token_name(const struct token_key *key)
+{
+	return key->token->name;
+}
+
 const char *token_key_describe(const struct token_key *key, char *out, size_t out_size)
 {
 	const struct token_key_info *i = &key->info;
@@ -81,11 +86,8 @@ static void describe_miss(struct token_session *s, const struct p11_uri *uri,
 	struct slice id = p11_uri_id(uri);
 	char text[128];
 	char id_text[128];
-	size_t all;
+	size_t all = token_index_count(s->token);
 
-	(void)pthread_mutex_lock(&s->token->lock);
-	all = s->token->index != NULL ? keyindex_count(s->token->index) : 0;
-	(void)pthread_mutex_unlock(&s->token->lock);
 	(void)text_sanitize(label.ptr != NULL ? label : SLICE_LIT(""), text, sizeof(text));
 	hex(id.ptr != NULL ? id : SLICE_LIT(""), id_text, sizeof(id_text));
 	if (label.ptr != NULL && id.ptr != NULL)

@@ -119,8 +119,9 @@ static enum err find_again(struct job *job, bool *ret_reload, struct err_detail 
 		return e;
 	if (count > 0)
 		return take_same_key(job, hits, count, detail);
-	/* Some modules see what came back only after a new C_Initialize. */
-	*ret_reload = true;
+	/* All keys are gone: the token rather than a key. Some modules see what came back only
+	 * after a new C_Initialize. */
+	*ret_reload = token_index_count(job->session->token) == 0;
 	err_detail_set(detail, "token %s: the key is not there any more",
 		       job->session->token->name);
 	return ERR_KEY_MISSING;

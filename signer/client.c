@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -29,8 +30,9 @@ struct sigjob {
 	bool done;
 	enum err error;
 	struct err_detail detail;
-	struct sigkey *key;	  /* OPEN: the answer */
-	unsigned char *signature; /* SIGN: the answer */
+	struct sigkey *key;	   /* OPEN: the answer */
+	struct sigkey_names names; /* of a key that could not be opened */
+	unsigned char *signature;  /* SIGN: the answer */
 	size_t signature_len;
 };
 
@@ -201,6 +203,10 @@ static void take_answer(struct sigclient *c, const struct wire_msg *answer)
 	if (answer->type == WIRE_FAILED) {
 		e = answer->error;
 		err_detail_set(&job->detail, "%.*s", SLICE_FMT(answer->text));
+		(void)snprintf(job->names.domain, sizeof(job->names.domain), "%.*s",
+			       SLICE_FMT(answer->domain));
+		(void)snprintf(job->names.selector, sizeof(job->names.selector), "%.*s",
+			       SLICE_FMT(answer->selector));
 	} else if (answer->type == WIRE_OPENED && job->request.type == WIRE_OPEN) {
 		job->key = key_new(job->request.key_name, answer);
 		e = job->key != NULL ? ERR_OK : ERR_NOMEM;
@@ -553,13 +559,15 @@ static enum err wait_done(struct sigjob *job, struct err_detail *detail)
 }
 
 enum err sigclient_open_wait(struct sigjob **job, struct sigkey **ret_key,
-			     struct err_detail *detail)
+			     struct sigkey_names *ret_names, struct err_detail *detail)
 {
 	enum err e = wait_done(*job, detail);
 
 	if (e == ERR_OK) {
 		*ret_key = (*job)->key;
 		(*job)->key = NULL; /* handed over */
+	} else if (ret_names != NULL) {
+		*ret_names = (*job)->names;
 	}
 	sigjob_free(job);
 	return e;

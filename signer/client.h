@@ -31,6 +31,12 @@ struct sigkey {
 	atomic_uint refs; /**< private */
 };
 
+/** What a key that cannot be opened would sign as, for the log; "" where nobody said. */
+struct sigkey_names {
+	char domain[LIMIT_DOMAIN_BYTES + 1];
+	char selector[LIMIT_SELECTOR_BYTES + 1];
+};
+
 struct sigkey *sigkey_ref(struct sigkey *key);
 void sigkey_unref(struct sigkey **key);
 
@@ -62,12 +68,13 @@ NODISCARD enum err sigclient_open(struct sigclient *client, uint32_t generation,
 				  struct slice key_name, struct slice from_domain,
 				  int64_t deadline_ms, struct sigjob **ret_job);
 /**
- * @param ret_key sigkey_unref() it
+ * @param ret_key   sigkey_unref() it
+ * @param ret_names set when there is no key; may be NULL
  * @return ERR_TIMEOUT, ERR_PEER_LOST, or what the signer said (ERR_KEY_*, ERR_TOKEN_*), with its
  * text
  */
 NODISCARD enum err sigclient_open_wait(struct sigjob **job, struct sigkey **ret_key,
-				       struct err_detail *detail);
+				       struct sigkey_names *ret_names, struct err_detail *detail);
 
 /**
  * Ask for a signature. @param bytes the digest, or the canonical header if key->wants_input; copied

@@ -6,6 +6,10 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Keys that are kept for probes: when one is deleted there is another one. */
+#define PROBE_KEYS 4u
 
 /* So many probes in a row without success: perhaps the module cannot find back by itself. */
 #define PROBES_BEFORE_RESTART 2u
@@ -16,8 +20,10 @@ struct health {
 	struct breaker breaker;
 	enum err error; /* why it is out of service */
 	struct err_detail detail;
-	struct signkey *key; /* holds replica; NULL: none has signed */
-	const struct token_key *replica;
+	struct {
+		struct signkey *key; /* holds replica; NULL: a free place */
+		const struct token_key *replica;
+	} probe_keys[PROBE_KEYS]; /* that signed, the first of them */
 	bool worked;
 };
 
@@ -40,11 +46,25 @@ void health_free(struct health **health)
 
 	if (h == NULL)
 		return;
-	signkey_unref(&h->key);
+	for (size_t i = 0; i < PROBE_KEYS; i++)
+		signkey_unref(&h->probe_keys[i].key);
 	(void)pthread_mutex_destroy(&h->lock);
 	free(h->name);
 	free(h);
 	*health = NULL;
+}
+
+/* The lock is held. */
+static void keep_probe_key(struct health *h, struct signkey *key, const struct token_key *replica)
+{
+	size_t i = 0;
+
+	while (i < PROBE_KEYS && h->probe_keys[i].key != NULL && h->probe_keys[i].key != key)
+		i++;
+	if (i == PROBE_KEYS || h->probe_keys[i].key == key)
+		return;
+	h->probe_keys[i].key = signkey_ref(key);
+	h->probe_keys[i].replica = replica;
 }
 
 void health_worked(struct health *h, struct signkey *key, const struct token_key *replica)
@@ -58,10 +78,7 @@ void health_worked(struct health *h, struct signkey *key, const struct token_key
 	back = breaker_worked(&h->breaker, now_ms);
 	if (key != NULL) {
 		h->worked = true;
-		if (h->key == NULL) {
-			h->key = signkey_ref(key);
-			h->replica = replica;
-		}
+		keep_probe_key(h, key, replica);
 	}
 	(void)pthread_mutex_unlock(&h->lock);
 	if (back)
@@ -91,6 +108,13 @@ static bool evidence_of(enum err error, bool reached, enum breaker_evidence *ret
 	}
 }
 
+bool health_blames_token(enum err error)
+{
+	enum breaker_evidence evidence;
+
+	return evidence_of(error, true, &evidence);
+}
+
 static void log_down(const struct health *h, const struct err_detail *detail, bool ended)
 {
 	log_line(LOG_LEVEL_ERROR, "token %s: out of service: %s%s", h->name, detail->text,
@@ -118,6 +142,15 @@ void health_failed(struct health *h, enum err error, bool reached, const struct 
 	(void)pthread_mutex_unlock(&h->lock);
 	if (down)
 		log_down(h, detail, evidence == BREAKER_PIN_REFUSED);
+}
+
+void health_hangs(struct health *h)
+{
+	static const struct err_detail detail = { "every session hangs in its module" };
+	struct err_detail before;
+
+	if (health_check(h, &before) == ERR_OK)
+		health_failed(h, ERR_TOKEN_TIMEOUT, false, &detail);
 }
 
 bool health_probe_failed(struct health *h, enum err error, const struct err_detail *detail)
@@ -170,10 +203,28 @@ struct signkey *health_probe_key(struct health *h, const struct token_key **ret_
 	struct signkey *key;
 
 	(void)pthread_mutex_lock(&h->lock);
-	key = h->key != NULL ? signkey_ref(h->key) : NULL;
-	*ret_replica = h->replica;
+	key = h->probe_keys[0].key != NULL ? signkey_ref(h->probe_keys[0].key) : NULL;
+	*ret_replica = h->probe_keys[0].replica;
 	(void)pthread_mutex_unlock(&h->lock);
 	return key;
+}
+
+void health_forget_key(struct health *h, const struct signkey *key)
+{
+	struct signkey *gone = NULL;
+	size_t i = 0;
+
+	(void)pthread_mutex_lock(&h->lock);
+	while (i < PROBE_KEYS && h->probe_keys[i].key != key)
+		i++;
+	if (i < PROBE_KEYS) {
+		gone = h->probe_keys[i].key;
+		memmove(&h->probe_keys[i], &h->probe_keys[i + 1],
+			(PROBE_KEYS - 1 - i) * sizeof(h->probe_keys[0]));
+		h->probe_keys[PROBE_KEYS - 1].key = NULL;
+	}
+	(void)pthread_mutex_unlock(&h->lock);
+	signkey_unref(&gone);
 }
 
 enum err health_check(struct health *h, struct err_detail *detail)

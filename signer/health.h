@@ -1,5 +1,5 @@
 /*
- * What a token was seen to do lately: its breaker, the last error, and a key that signed, which a
+ * What a token was seen to do lately: its breaker, the last error, and keys that signed, which a
  * probe can use: only a signature proves that a token is alive. Thread-safe.
  */
 #ifndef SIGNER_HEALTH_H
@@ -19,6 +19,8 @@ void health_worked(struct health *h, struct signkey *key, const struct token_key
 
 /** A request failed. @param reached false: not even a session could be opened */
 void health_failed(struct health *h, enum err error, bool reached, const struct err_detail *detail);
+/** Every session is in a call that does not come back: no request is sent there for a while. */
+void health_hangs(struct health *h);
 /** A probe failed. @return true: only a new process can bring back what worked before */
 bool health_probe_failed(struct health *h, enum err error, const struct err_detail *detail);
 
@@ -28,6 +30,10 @@ bool health_take_probe(struct health *h);
 void health_probe_lost(struct health *h);
 /** The key for a probe. @return NULL: none has signed yet; else signkey_unref() it */
 struct signkey *health_probe_key(struct health *h, const struct token_key **ret_replica);
+/** The key is gone or cannot sign any more: probes use another one. */
+void health_forget_key(struct health *h, const struct signkey *key);
+/** Does the error say something about the token? Else it is about one key, or about us. */
+bool health_blames_token(enum err error);
 /** @return ERR_OK: the token takes requests; else why not, with a detail */
 enum err health_check(struct health *h, struct err_detail *detail);
 

@@ -11,6 +11,7 @@
 struct worker {
 	struct lane *lane;
 	struct lane_job *job; /* runs now; NULL: idle */
+	int64_t deadline_ms;  /* the job's, when it was taken */
 	bool expired;	      /* its job was answered by lane_tick() */
 	bool parked;
 };
@@ -90,16 +91,19 @@ static bool work(struct worker *w, void *state)
 	struct lane *lane = w->lane;
 	struct lane_job *job = take(lane);
 	enum lane_result result = LANE_DONE;
+	bool in_time;
 
 	if (job == NULL)
 		return false;
-	w->job = job;
+	in_time = job->deadline_ms > clock_mono_ms();
+	w->job = in_time ? job : NULL;
+	w->deadline_ms = job->deadline_ms;
 	w->expired = false;
 	(void)pthread_mutex_unlock(&lane->lock);
-	if (job->deadline_ms > clock_mono_ms())
+	if (in_time)
 		result = job->run(job, state);
 	else
-		job->expire(job);
+		(void)job->expire(job, false);
 	(void)pthread_mutex_lock(&lane->lock);
 	w->job = NULL; /* from here on lane_tick() does not see it */
 	if (result == LANE_PARK && !w->expired) {
@@ -108,7 +112,7 @@ static bool work(struct worker *w, void *state)
 	}
 	(void)pthread_mutex_unlock(&lane->lock);
 	if (result == LANE_MOVE && lane_submit(job->next_lane, job) != ERR_OK) {
-		job->expire(job);
+		(void)job->expire(job, false);
 		result = LANE_DONE;
 	}
 	if (result != LANE_MOVE)
@@ -220,12 +224,12 @@ enum err lane_submit(struct lane *lane, struct lane_job *job)
 	return e;
 }
 
-unsigned lane_idle(struct lane *lane)
+long lane_free(struct lane *lane)
 {
-	unsigned n;
+	long n;
 
 	(void)pthread_mutex_lock(&lane->lock);
-	n = lane->idle;
+	n = (long)lane->idle - (long)lane->waiting;
 	(void)pthread_mutex_unlock(&lane->lock);
 	return n;
 }
@@ -269,16 +273,14 @@ static struct lane_stuck expire_running(struct lane *lane, int64_t now_ms)
 
 	for (unsigned i = 0; i < lane->worker_count; i++) {
 		struct worker *w = &lane->workers[i];
-		int64_t over_ms = w->job != NULL ? now_ms - w->job->deadline_ms : 0;
+		int64_t over_ms = w->job != NULL ? now_ms - w->deadline_ms : 0;
 
 		if (w->parked)
 			continue;
 		if (over_ms < 0)
 			over_ms = 0;
-		if (over_ms > 0 && !w->expired) {
-			w->expired = true;
-			w->job->expire(w->job);
-		}
+		if (over_ms > 0 && !w->expired)
+			w->expired = w->job->expire(w->job, true);
 		if (over_ms < stuck.all_ms)
 			stuck.all_ms = over_ms;
 		if (over_ms > stuck.longest_ms)
@@ -301,7 +303,7 @@ struct lane_stuck lane_tick(struct lane *lane, int64_t now_ms)
 	while (expired != NULL) {
 		struct lane_job *next = expired->next;
 
-		expired->expire(expired);
+		(void)expired->expire(expired, false);
 		expired->free(expired);
 		expired = next;
 	}

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,13 +25,16 @@ enum lane_result {
 /** The head of every job. The lane owns it from lane_submit() on. */
 struct lane_job {
 	struct lane_job *next;
-	int64_t deadline_ms;
+	int64_t deadline_ms;	/**< run() may change it: for the next lane */
 	struct lane *next_lane; /**< for LANE_MOVE */
 	/** In a worker. @param worker what worker_new() made, may be NULL */
 	enum lane_result (*run)(struct lane_job *job, void *worker);
-	/** The deadline has passed, run() has not come back or was never called. Any thread; once;
-	 * must not block. */
-	void (*expire)(struct lane_job *job);
+	/**
+	 * The deadline has passed. Any thread; must not block.
+	 * @param running false: the job waited in a queue and is freed next, nobody else has it.
+	 * true: run() has it and has not come back @return false: run() is just deciding; ask again
+	 */
+	bool (*expire)(struct lane_job *job, bool running);
 	void (*free)(struct lane_job *job);
 };
 
@@ -57,8 +61,9 @@ void lane_close(struct lane **lane);
 /** @return ERR_BUSY: max jobs wait; the job stays the caller's then */
 NODISCARD enum err lane_submit(struct lane *lane, struct lane_job *job);
 
-/** Workers that wait for a job now. */
-unsigned lane_idle(struct lane *lane);
+/** Workers that wait for a job, less the jobs that wait for a worker: below 0 when there is a
+ * queue. A job counts from lane_submit() on, also while its worker has not woken up yet. */
+long lane_free(struct lane *lane);
 
 /** Jobs that wait or run. */
 size_t lane_load(struct lane *lane);

@@ -1,4 +1,7 @@
-/* The milter at the other end of a socket. Answers are sent from many threads; reference counted.
+/*
+ * The milter at the other end of a socket. Answers are sent from many threads and never wait for
+ * the milter: what the socket does not take at once is kept, and the main thread sends it when
+ * there is room. Reference counted.
  */
 #ifndef SIGNER_PEER_H
 #define SIGNER_PEER_H
@@ -7,8 +10,16 @@
 
 struct peer;
 
-/** @param fd owned from now on @return NULL when memory is short (fd is closed) */
-NODISCARD struct peer *peer_new(int fd);
+/** Answers that may wait; further ones are dropped, and the milter's deadline ends those requests.
+ * A main thread that takes no requests while peer_backlog() is high never comes that far. */
+#define PEER_BACKLOG_MAX 32768u
+
+/**
+ * @param fd   owned from now on
+ * @param wake called when an answer waits where none did before, from any thread: peer_flush() must
+ * be called when the socket has room @return NULL when memory is short (fd is closed)
+ */
+NODISCARD struct peer *peer_new(int fd, void (*wake)(void *ctx), void *ctx);
 
 /**
  * A peer in this process: answers come to a function, from any thread.
@@ -22,10 +33,16 @@ void peer_unref(struct peer **peer);
 
 int peer_fd(const struct peer *peer);
 
-/** Send an answer; a peer that is gone or does not read gets none. */
+/** Send an answer, or keep it; a peer that is gone gets none. Never blocks. */
 void peer_answer(struct peer *peer, const struct wire_msg *answer);
 
-/** A WIRE_FAILED with the error's text before the detail. */
+/** A WIRE_FAILED for a request that names no key we know. */
 void peer_fail(struct peer *peer, uint64_t id, enum err error, const struct err_detail *detail);
+
+/** Answers that wait for room in the socket. */
+size_t peer_backlog(struct peer *peer);
+
+/** Send what waits, as far as there is room. */
+void peer_flush(struct peer *peer);
 
 #endif

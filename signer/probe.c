@@ -40,19 +40,35 @@ static void report_success(struct probe *p, struct signkey *key, const struct to
 			 token_describe(tokenlane_token(p->token), what, sizeof(what)));
 }
 
-/* With a key that signed before. */
-static enum err sign(struct probe *p, struct token_worker *w, struct err_detail *detail)
+/* With a key that signed before. *ret_again: it is gone, and the token not; another one may do. */
+static enum err sign_once(struct probe *p, struct token_worker *w, bool *ret_again,
+			  struct err_detail *detail)
 {
+	struct health *health = tokenlane_health(p->token);
 	const struct token_key *replica = NULL;
-	struct signkey *key = health_probe_key(tokenlane_health(p->token), &replica);
+	struct signkey *key = health_probe_key(health, &replica);
 	bool reload = false;
 	enum err e = ERR_OK;
 
 	if (key != NULL)
 		e = token_key_test(w->session, replica, &reload, detail);
+	*ret_again = e != ERR_OK && !reload && !health_blames_token(e);
+	if (*ret_again)
+		health_forget_key(health, key);
 	if (e == ERR_OK)
 		report_success(p, key, replica);
 	signkey_unref(&key);
+	return e;
+}
+
+static enum err sign(struct probe *p, struct token_worker *w, struct err_detail *detail)
+{
+	bool again;
+	enum err e;
+
+	do {
+		e = sign_once(p, w, &again, detail);
+	} while (again); /* each time with a key less */
 	return e;
 }
 
@@ -81,11 +97,16 @@ static enum lane_result run(struct lane_job *job, void *worker)
 	return LANE_DONE;
 }
 
-static void expire(struct lane_job *job)
+static bool expire(struct lane_job *job, bool running)
 {
 	static const struct err_detail detail = { "it did not answer" };
+	struct probe *p = (struct probe *)job;
 
-	report_failure((struct probe *)job, ERR_TOKEN_TIMEOUT, &detail);
+	if (running)
+		report_failure(p, ERR_TOKEN_TIMEOUT, &detail);
+	else if (!atomic_exchange(&p->reported, true)) /* no session was free: nothing was tried */
+		health_probe_lost(tokenlane_health(p->token));
+	return true;
 }
 
 static void probe_free(struct lane_job *job)

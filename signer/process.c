@@ -30,6 +30,9 @@
 #define UNDER_WAY_MAX 8192u
 #define BYTES_HELD_MAX 67108864u
 #define NOTES_MAX 256
+/* No requests are read while so many answers wait for the milter; what is under way then still fits
+ * below PEER_BACKLOG_MAX. */
+#define BACKLOG_ENOUGH 8192u
 /* Requests that are read before the supervisor has its turn. */
 #define REQUESTS_A_TURN 64
 /* Replaced generations are kept so long, for messages whose body still arrives; no more than so
@@ -80,6 +83,11 @@ static void wake(struct process *p)
 	const uint64_t one = 1;
 
 	(void)!write(p->wake_fd, &one, sizeof(one));
+}
+
+static void on_backlog(void *ctx)
+{
+	wake(ctx);
 }
 
 static void on_restart(void *ctx, const char *why)
@@ -192,7 +200,7 @@ static void keep_note(struct process *p, struct handover_msg *msg)
 static void take_peer(struct process *p, struct handover_msg *msg)
 {
 	peer_unref(&p->peer);
-	p->peer = peer_new(msg->fd);
+	p->peer = peer_new(msg->fd, on_backlog, p);
 	p->peer_complained = false;
 	msg->fd = -1; /* the peer's now */
 	if (p->peer == NULL)
@@ -348,22 +356,34 @@ static int wait_ms(struct process *p)
 	return p->old_count > 0 ? OLD_RING_KEEP_MS : -1;
 }
 
+/* A milter that does not take its answers is not asked what else it wants. */
+static short events_of(struct peer *peer)
+{
+	size_t backlog = peer_backlog(peer);
+
+	return (short)((backlog > 0 ? POLLOUT : 0) | (backlog < BACKLOG_ENOUGH ? POLLIN : 0));
+}
+
 static void turn(struct process *p)
 {
 	struct pollfd fds[3] = {
 		{ .fd = HANDOVER_FD, .events = POLLIN },
 		{ .fd = p->wake_fd, .events = POLLIN },
-		{ .fd = p->peer != NULL ? peer_fd(p->peer) : -1, .events = POLLIN },
+		{ .fd = p->peer != NULL ? peer_fd(p->peer) : -1 },
 	};
 	uint64_t wakes;
 
+	if (p->peer != NULL)
+		fds[2].events = events_of(p->peer);
 	if (poll(fds, 3, wait_ms(p)) < 0 && errno != EINTR)
 		leave(SIGNER_EXIT_FAILED);
 	if (fds[0].revents != 0)
 		take_order(p);
 	if (fds[1].revents != 0)
 		(void)!read(p->wake_fd, &wakes, sizeof(wakes));
-	if (fds[2].revents != 0)
+	if ((fds[2].revents & POLLOUT) != 0 && p->peer != NULL)
+		peer_flush(p->peer);
+	if ((fds[2].revents & ~POLLOUT) != 0)
 		take_requests(p);
 	tick(p);
 }

@@ -15,13 +15,34 @@ bool request_claim(struct request *r)
 	return !atomic_exchange(&r->claimed, true);
 }
 
+/* With what the milter's log wants to name, as far as the key is known. */
+static void fail(struct peer *peer, uint64_t id, const struct signkey *key, enum err error,
+		 const struct err_detail *detail)
+{
+	const struct wire_msg msg = {
+		.type = WIRE_FAILED,
+		.id = id,
+		.error = error,
+		.text = slice_str(detail != NULL ? detail->text : ""),
+		.domain = slice_str(key->domain),
+		.selector = slice_str(key->selector),
+	};
+
+	peer_answer(peer, &msg);
+}
+
+void request_fail(struct request *r, enum err error, const struct err_detail *detail)
+{
+	fail(r->peer, r->msg.id, r->key, error, detail);
+}
+
 void request_answer_error(struct request *r, enum err error, const struct err_detail *detail)
 {
 	if (request_claim(r))
-		peer_fail(r->peer, r->msg.id, error, detail);
+		request_fail(r, error, detail);
 }
 
-void request_answer_opened(struct request *r)
+void request_opened(struct request *r)
 {
 	const struct signkey *k = r->key;
 	const struct wire_msg msg = {
@@ -29,14 +50,19 @@ void request_answer_opened(struct request *r)
 		.id = r->msg.id,
 		.alg = dkim_alg_for_key(pubkey_type(k->pubkey)),
 		.bits = pubkey_bits(k->pubkey),
-		.wants_input = k->wants_input,
+		.wants_input = atomic_load(&k->wants_input),
 		.domain = slice_str(k->domain),
 		.selector = slice_str(k->selector),
 		.bytes = pubkey_spki(k->pubkey),
 	};
 
+	peer_answer(r->peer, &msg);
+}
+
+void request_answer_opened(struct request *r)
+{
 	if (request_claim(r))
-		peer_answer(r->peer, &msg);
+		request_opened(r);
 }
 
 void request_answer_signed(struct request *r, const unsigned char *signature, size_t len)
@@ -53,6 +79,11 @@ void request_answer_signed(struct request *r, const unsigned char *signature, si
 
 /* ---- what every key needs before it signs ---- */
 
+bool request_has_digest(const struct request *r)
+{
+	return r->msg.bytes.len == 32; /* a canonical header is longer */
+}
+
 /* The header already says s= and d= of the key that was described: it must still be that one. */
 enum err request_check(const struct request *r, struct err_detail *detail)
 {
@@ -66,7 +97,7 @@ enum err request_check(const struct request *r, struct err_detail *detail)
 	if (dkim_alg_info(r->msg.alg)->key_type != pubkey_type(pubkey) ||
 	    !dkim_alg_info(r->msg.alg)->may_sign)
 		return ERR_PROTOCOL;
-	if (r->msg.bytes.len != 32 && !r->key->wants_input)
+	if (!request_has_digest(r) && !atomic_load(&r->key->wants_input))
 		return ERR_PROTOCOL;
 	return ERR_OK;
 }
@@ -109,9 +140,11 @@ static enum lane_result run_file(struct lane_job *job, void *worker)
 /* ---- life ---- */
 
 /* A key file on a disk that does not answer. */
-static void expire_file(struct lane_job *job)
+static bool expire_file(struct lane_job *job, bool running)
 {
+	(void)running;
 	request_answer_error((struct request *)job, ERR_TIMEOUT, NULL);
+	return true;
 }
 
 static size_t bytes_of(const struct wire_msg *msg)
@@ -193,7 +226,11 @@ static void set_off(struct request *r)
 	enum err e;
 
 	if (r->msg.type == WIRE_OPEN && atomic_load(&r->key->opened)) {
-		request_answer_opened(r);
+		e = signkey_conflict(r->key, &detail);
+		if (e == ERR_OK)
+			request_answer_opened(r);
+		else
+			request_answer_error(r, e, &detail);
 		request_free(&r->job);
 		return;
 	}
@@ -235,13 +272,14 @@ void request_start(const struct request_env *env, struct keyring *ring, struct p
 	if (e == ERR_OK)
 		e = check_rate(env, ring, msg, &detail);
 	if (e == ERR_OK) {
-		r = request_new(env, ring, peer, msg, key);
-		key = NULL; /* handed over */
+		r = request_new(env, ring, peer, msg, signkey_ref(key));
 		e = r != NULL ? ERR_OK : ERR_NOMEM;
 	}
-	signkey_unref(&key);
 	if (e == ERR_OK)
 		set_off(r);
+	else if (key != NULL)
+		fail(peer, msg->id, key, e, &detail);
 	else
 		peer_fail(peer, msg->id, e, &detail);
+	signkey_unref(&key);
 }

@@ -15,12 +15,14 @@ struct request {
 	char *store;
 	int64_t deadline_ms; /* of the whole; job.deadline_ms may be sooner */
 	/* Whoever sets it decides what becomes of the request: the worker that has it, or the main
-	 * thread when its deadline has passed. Who does not get it leaves all below alone. */
+	 * thread when its deadline has passed. Who does not get it leaves all below alone. It stays
+	 * set on the way to the next token. */
 	atomic_bool claimed;
-	uint64_t tried;	  /* tokens, one bit each */
-	size_t token;	  /* the one it is at */
-	enum err resting; /* of a token that could not be tried; ERR_OK: none */
-	struct err_detail resting_detail;
+	uint64_t tried;	 /* tokens, one bit each */
+	size_t token;	 /* the one it is at */
+	bool wrong_kind; /* a token has the key and wants more than the digest that came */
+	enum err why;	 /* what a token said that is worth more than "missing"; ERR_OK: nothing */
+	struct err_detail why_detail;
 };
 
 /** @return false: it is answered, or goes another way */
@@ -30,6 +32,13 @@ NODISCARD bool request_claim(struct request *r);
 void request_answer_error(struct request *r, enum err error, const struct err_detail *detail);
 void request_answer_opened(struct request *r);
 void request_answer_signed(struct request *r, const unsigned char *signature, size_t len);
+
+/* Answer one that is claimed. */
+void request_fail(struct request *r, enum err error, const struct err_detail *detail);
+void request_opened(struct request *r);
+
+/** A digest came, not the canonical header. */
+bool request_has_digest(const struct request *r);
 
 /**
  * Is it the key that the header names, and may it sign this?

@@ -8,33 +8,66 @@
 
 /* ---- which token ---- */
 
-/* A token that has the key beats one that may have it. */
-#define RANK_HAS_KEY 1024u
+/* Once a key is open the other tokens are looked at for so long, in case another key has its name
+ * there. */
+#define LOOK_MS 2000
+/* The last choice: it failed lately, or the key was not there. */
+#define RANK_LAST 1u
+/* More than a lane has jobs. */
+#define RANK_MIDDLE 1000000L
+
+static void note_why(struct request *r, enum err error, const struct err_detail *detail)
+{
+	r->why = error;
+	r->why_detail = *detail;
+}
+
+/* An OPEN that could be answered, and looks whether the name is unambiguous. */
+static bool has_its_key(const struct request *r)
+{
+	return r->msg.type == WIRE_OPEN && atomic_load(&r->key->opened);
+}
+
+/* A token that hashes itself has no use for a digest. */
+static bool takes_what_came(const struct request *r, size_t i)
+{
+	const struct replica *replica = &r->key->replicas[i];
+
+	return r->msg.type == WIRE_OPEN || !request_has_digest(r) ||
+	       atomic_load(&replica->state) != REPLICA_HERE ||
+	       !token_key_info(replica->key)->wants_input;
+}
 
 /* Better tokens have a higher rank; 0: not this one. */
 static unsigned rank_of(struct request *r, size_t i)
 {
 	struct tokenlane *token = keyring_token(r->ring, i);
 	struct health *health = tokenlane_health(token);
+	struct err_detail detail;
 	int state = atomic_load(&r->key->replicas[i].state);
 	enum err resting;
 
-	if ((r->tried & UINT64_C(1) << i) != 0 || state == REPLICA_ABSENT)
+	if ((r->tried & UINT64_C(1) << i) != 0 || state == REPLICA_ABSENT ||
+	    (has_its_key(r) && state != REPLICA_UNKNOWN))
 		return 0;
-	resting = health_check(health, &r->resting_detail);
-	if (resting != ERR_OK) {
-		r->resting = resting; /* the key may be there: so not "missing" but "later" */
+	if (!takes_what_came(r, i)) {
+		r->wrong_kind = true;
 		return 0;
 	}
-	if (health_doubted(health))
-		return 1;
-	return 1 + lane_idle(tokenlane_lane(token)) + (state == REPLICA_HERE ? RANK_HAS_KEY : 0);
+	resting = health_check(health, &detail);
+	if (resting != ERR_OK) {
+		note_why(r, resting, &detail); /* the key may be there: "later", not "missing" */
+		return 0;
+	}
+	if (health_doubted(health) || state == REPLICA_MISSED)
+		return RANK_LAST;
+	return (unsigned)(RANK_MIDDLE + lane_free(tokenlane_lane(token)));
 }
 
 /**
  * The token with most free sessions that was not tried, is in service and is not known to lack the
  * key. When there are others it gets half of the time that is left. The request is claimed, or
- * nobody else knows it.
+ * nobody else knows it. An OPEN goes on until each token was looked at.
  * @return false: none is left
  */
 static bool choose_token(struct request *r)
@@ -59,14 +92,21 @@ static bool choose_token(struct request *r)
 	r->job.deadline_ms = r->deadline_ms;
 	if (candidates > 1)
 		r->job.deadline_ms = now_ms + (r->deadline_ms - now_ms) / 2;
+	if (has_its_key(r) && r->job.deadline_ms > now_ms + LOOK_MS)
+		r->job.deadline_ms = now_ms + LOOK_MS;
 	return true;
 }
 
 enum err request_no_token(const struct request *r, struct err_detail *detail)
 {
-	if (r->resting != ERR_OK) {
-		*detail = r->resting_detail;
-		return r->resting;
+	if (r->wrong_kind) {
+		err_detail_set(detail, "the token that is left wants the whole header; the next "
+				       "message brings it");
+		return ERR_KEY_CHANGED;
+	}
+	if (r->why != ERR_OK) {
+		*detail = r->why_detail;
+		return r->why;
 	}
 	err_detail_set(detail, "no token is configured that could have this key (PKCS11Module or "
 			       "TokenTable)");
@@ -77,7 +117,7 @@ enum err request_no_token(const struct request *r, struct err_detail *detail)
 
 static enum err digest_of(const struct request *r, unsigned char digest[static 32])
 {
-	if (!r->key->wants_input) {
+	if (request_has_digest(r)) {
 		memcpy(digest, r->msg.bytes.ptr, 32);
 		return ERR_OK;
 	}
@@ -95,6 +135,10 @@ static enum err sign(struct request *r, struct token_worker *w, bool *ret_reload
 	size_t len = 0;
 	enum err e = request_check(r, detail);
 
+	if (e == ERR_OK && !takes_what_came(r, r->token)) {
+		r->wrong_kind = true;
+		e = ERR_KEY_MISSING; /* for this request */
+	}
 	if (e == ERR_OK)
 		e = digest_of(r, digest);
 	if (e == ERR_OK)
@@ -115,15 +159,15 @@ static enum err try_token(struct request *r, struct token_worker *w, bool *ret_r
 
 	if (w->session == NULL)
 		e = token_session_open(tokenlane_token(w->lane), &w->session, detail);
-	if (e == ERR_OK)
+	if (e == ERR_OK) {
 		e = signkey_open_token(r->key, keyring_policy(r->ring), w->session, r->token,
 				       detail);
+		if (e == ERR_AMBIGUOUS && has_its_key(r))
+			signkey_set_conflict(r->key, detail);
+	}
 	if (e != ERR_OK)
 		return e;
-	if (r->msg.type == WIRE_SIGN)
-		return sign(r, w, ret_reload, detail);
-	request_answer_opened(r);
-	return ERR_OK;
+	return r->msg.type == WIRE_SIGN ? sign(r, w, ret_reload, detail) : ERR_OK;
 }
 
 /* ---- after a failure ---- */
@@ -150,19 +194,43 @@ static void judge_token(struct request *r, struct token_worker *w, enum err erro
 		token_session_close(&w->session); /* what it is good for shows the next one */
 }
 
-static bool next_may_help(enum err error)
+/* An OPEN has looked at all tokens that it could. */
+static void answer_open(struct request *r)
 {
-	return err_class(error) != ERR_CLASS_PERM || error == ERR_KEY_MISSING;
+	struct err_detail detail = { "" };
+	enum err e = signkey_conflict(r->key, &detail);
+
+	if (e == ERR_OK)
+		request_opened(r);
+	else
+		request_fail(r, e, &detail);
+}
+
+/* It has its key: the next token, or the answer. */
+static enum lane_result go_on_open(struct request *r)
+{
+	if (!request_claim(r))
+		return LANE_DONE; /* its deadline was first */
+	if (atomic_load(&r->key->conflict) == NULL && choose_token(r))
+		return LANE_MOVE;
+	answer_open(r);
+	return LANE_DONE;
 }
 
 /* The next token, or the answer. */
 static enum lane_result go_on(struct request *r, struct token_worker *w, enum err error,
 			      bool reload, const struct err_detail *detail)
 {
+	bool two_keys = error == ERR_AMBIGUOUS && w->session != NULL && r->msg.type == WIRE_OPEN;
+	struct err_detail why;
+
+	if (has_its_key(r))
+		return go_on_open(r);
 	if (!request_claim(r))
 		return LANE_DONE; /* its deadline was first */
-	if (next_may_help(error) && choose_token(r)) {
-		atomic_store(&r->claimed, false);
+	if (!two_keys && choose_token(r)) {
+		if (error != ERR_KEY_MISSING)
+			note_why(r, error, detail);
 		return LANE_MOVE;
 	}
 	if (reload && health_has_worked(tokenlane_health(w->lane))) {
@@ -170,10 +238,10 @@ static enum lane_result go_on(struct request *r, struct token_worker *w, enum er
 		r->env->restart(r->env->ctx, detail->text);
 		return LANE_DONE;
 	}
-	if (error == ERR_KEY_MISSING && r->resting != ERR_OK)
-		peer_fail(r->peer, r->msg.id, r->resting, &r->resting_detail);
+	if (r->wrong_kind || (error == ERR_KEY_MISSING && r->why != ERR_OK))
+		request_fail(r, request_no_token(r, &why), &why);
 	else
-		peer_fail(r->peer, r->msg.id, error, detail);
+		request_fail(r, error, detail);
 	return LANE_DONE;
 }
 
@@ -197,22 +265,22 @@ static enum lane_result run_token(struct lane_job *job, void *worker)
 	bool reload = false;
 	enum err e;
 
+	atomic_store(&r->claimed, false); /* from here on its deadline may answer it */
 	if (w == NULL) {
 		request_answer_error(r, ERR_NOMEM, NULL);
 		return LANE_DONE;
 	}
-	if (atomic_load(&r->claimed))
-		return LANE_DONE;
 	e = try_token(r, w, &reload, &detail);
 	if (e == ERR_OK)
-		return LANE_DONE;
+		return r->msg.type == WIRE_OPEN ? go_on_open(r) : LANE_DONE;
 	if (e == ERR_TOKEN_BUSY && w->session == NULL && others_have_sessions(w))
 		return LANE_PARK;
 	judge_token(r, w, e, e == ERR_KEY_MISSING && reload, &detail);
 	return go_on(r, w, e, reload, &detail);
 }
 
-/* The worker that has it hangs, so a copy goes to the next token. @return false: none, no time */
+/* The worker that has it hangs, or its queue is long: a copy goes to the next token. @return false:
+ * none, no time */
 static bool try_elsewhere(const struct request *r)
 {
 	struct request *copy = clock_mono_ms() < r->deadline_ms ? request_clone(r) : NULL;
@@ -225,20 +293,26 @@ static bool try_elsewhere(const struct request *r)
 	return false;
 }
 
-static void expire_token(struct lane_job *job)
+static bool expire_token(struct lane_job *job, bool running)
 {
 	struct request *r = (struct request *)job;
 	struct tokenlane *token;
 	struct err_detail detail;
 
-	if (!request_claim(r))
-		return;
+	if (running && !request_claim(r))
+		return false;
 	token = keyring_token(r->ring, r->token);
-	err_detail_set(&detail, "token %s did not answer in time",
+	err_detail_set(&detail,
+		       running ? "token %s did not answer in time"
+			       : "no session of token %s was free in time",
 		       token_name(tokenlane_token(token)));
-	health_failed(tokenlane_health(token), ERR_TOKEN_TIMEOUT, true, &detail);
-	if (!try_elsewhere(r))
-		peer_fail(r->peer, r->msg.id, ERR_TOKEN_TIMEOUT, &detail);
+	if (running) /* else it was not even asked */
+		health_failed(tokenlane_health(token), ERR_TOKEN_TIMEOUT, true, &detail);
+	if (has_its_key(r))
+		answer_open(r);
+	else if (!try_elsewhere(r))
+		request_fail(r, ERR_TOKEN_TIMEOUT, &detail);
+	return true;
 }
 
 bool request_token_start(struct request *r)
@@ -248,8 +322,9 @@ bool request_token_start(struct request *r)
 	while (choose_token(r)) {
 		if (lane_submit(r->job.next_lane, &r->job) == ERR_OK)
 			return true;
-		r->resting = ERR_BUSY; /* its queue is full: the next one */
-		err_detail_set(&r->resting_detail, "too many signatures wait for the token");
+		/* its queue is full: the next one */
+		note_why(r, ERR_BUSY,
+			 &(struct err_detail){ "too many signatures wait for the token" });
 	}
 	return false;
 }

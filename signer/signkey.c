@@ -61,6 +61,7 @@ void signkey_unref(struct signkey **key)
 	free(k->domain);
 	free(k->selector);
 	free(k->ref);
+	free(atomic_load(&k->conflict));
 	free(k);
 }
 
@@ -177,6 +178,23 @@ static enum err check_audit(const struct token_key *found, const struct signkey_
 	return ERR_DENIED;
 }
 
+/* The lock is held. */
+static void describe_conflict(const struct signkey *key, const struct token_key *found,
+			      struct err_detail *detail)
+{
+	const struct token_key *first = NULL;
+	char ref[256];
+
+	for (size_t i = 0; i < key->replica_count && first == NULL; i++)
+		first = key->replicas[i].key;
+	err_detail_set(detail,
+		       "%s names different keys on token %s and on token %s: add token= to the "
+		       "URI, then reload",
+		       shown(key->ref, ref, sizeof(ref)),
+		       first != NULL ? token_key_token_name(first) : "?",
+		       token_key_token_name(found));
+}
+
 /* Put what was found into its place. @return ERR_AMBIGUOUS: another token has another key */
 static enum err install(struct signkey *key, size_t token, struct token_key **found,
 			struct err_detail *detail)
@@ -186,26 +204,15 @@ static enum err install(struct signkey *key, size_t token, struct token_key **fo
 
 	(void)pthread_mutex_lock(&key->lock);
 	if (key->pubkey != NULL && !pubkey_equal(key->pubkey, token_key_pubkey(*found))) {
-		err_detail_set(detail,
-			       "%s names different keys on two tokens: add token= to the URI",
-			       key->ref);
+		describe_conflict(key, *found, detail);
 		atomic_store(&r->state, REPLICA_ABSENT);
 		e = ERR_AMBIGUOUS;
-	} else if (key->pubkey != NULL && token_key_info(*found)->wants_input &&
-		   !key->wants_input) {
-		/* The milter was told to send digests, and this token wants the bytes. */
-		err_detail_set(detail,
-			       "%s: this token hashes itself, another one with the key does "
-			       "not: they can't stand in for each other",
-			       key->ref);
-		atomic_store(&r->state, REPLICA_ABSENT);
-		e = ERR_KEY_BAD;
 	} else if (r->key == NULL) {
 		r->key = *found;
-		if (key->pubkey == NULL) {
+		if (key->pubkey == NULL)
 			key->pubkey = token_key_pubkey(r->key);
-			key->wants_input = token_key_info(r->key)->wants_input;
-		}
+		if (token_key_info(r->key)->wants_input)
+			atomic_store(&key->wants_input, true);
 		*found = NULL;
 		atomic_store(&r->state, REPLICA_HERE);
 		atomic_store(&key->opened, true);
@@ -227,11 +234,36 @@ enum err signkey_open_token(struct signkey *key, const struct signkey_policy *po
 	e = token_key_open(session, key->uri, &found, detail);
 	if (e == ERR_OK)
 		e = check_audit(found, policy, detail);
+	if (e != ERR_OK && err_class(e) == ERR_CLASS_PERM)
+		atomic_store(&r->state, REPLICA_MISSED);
 	if (e != ERR_OK)
 		return e;
 	(void)token_key_describe(found, what, sizeof(what));
 	e = install(key, token, &found, detail);
+	if (e == ERR_AMBIGUOUS) /* said once: this token is not asked again */
+		log_line(LOG_LEVEL_ERROR, "key %s (s=%s, d=%s): %s",
+			 shown(key->name, what, sizeof(what)), key->selector, key->domain,
+			 detail->text);
 	if (e == ERR_OK && found == NULL) /* it was us who installed it */
 		log_opened(key, what, pubkey_bits(key->pubkey));
 	return e;
+}
+
+void signkey_set_conflict(struct signkey *key, const struct err_detail *detail)
+{
+	char *text = slice_dup(slice_str(detail->text));
+	char *none = NULL;
+
+	if (text != NULL && !atomic_compare_exchange_strong(&key->conflict, &none, text))
+		free(text); /* the first one stands */
+}
+
+enum err signkey_conflict(struct signkey *key, struct err_detail *detail)
+{
+	const char *text = atomic_load(&key->conflict);
+
+	if (text == NULL)
+		return ERR_OK;
+	err_detail_set(detail, "%s", text);
+	return ERR_AMBIGUOUS;
 }

@@ -19,7 +19,12 @@ struct replica {
 	struct token_key *key; /**< set once, with REPLICA_HERE */
 };
 
-enum replica_state { REPLICA_UNKNOWN, REPLICA_HERE, REPLICA_ABSENT };
+enum replica_state {
+	REPLICA_UNKNOWN, /**< nobody looked yet */
+	REPLICA_HERE,
+	REPLICA_MISSED, /**< it was not there, or not usable, when it was looked for */
+	REPLICA_ABSENT, /**< another key has the name there: never used */
+};
 
 struct signkey {
 	atomic_uint refs;
@@ -32,10 +37,11 @@ struct signkey {
 
 	pthread_mutex_t lock; /**< guards the change from not opened to opened; never held across
 				 Cryptoki */
-	atomic_bool opened;   /**< all below is fixed from then on */
+	atomic_bool opened;   /**< file and pubkey are fixed from then on */
 	struct filekey *file;
 	const struct pubkey *pubkey; /**< borrowed from file or the first replica */
-	bool wants_input;
+	atomic_bool wants_input;  /**< a replica does; the others make do with the digest of it */
+	_Atomic(char *) conflict; /**< what signkey_conflict() says; NULL: none */
 	size_t replica_count;
 	struct replica replicas[]; /**< by the generation's number of the token */
 };
@@ -74,5 +80,10 @@ NODISCARD enum err signkey_open_file(struct signkey *key, const struct signkey_p
 NODISCARD enum err signkey_open_token(struct signkey *key, const struct signkey_policy *policy,
 				      struct token_session *session, size_t token,
 				      struct err_detail *detail);
+
+/** Its URI names more than one key: it is not to be used. @param detail names both */
+void signkey_set_conflict(struct signkey *key, const struct err_detail *detail);
+/** @return ERR_AMBIGUOUS with that detail, or ERR_OK */
+NODISCARD enum err signkey_conflict(struct signkey *key, struct err_detail *detail);
 
 #endif

@@ -32,6 +32,8 @@ static void judge(const struct request_env *env, struct keyring *ring, struct to
 	bool all = stuck.all_ms > patience_ms(ring, token);
 	char why[256];
 
+	if (stuck.all_ms > STUCK_MS)
+		health_hangs(tokenlane_health(token));
 	if (!all && stuck.longest_ms <= STUCK_ONE_MS)
 		return;
 	(void)snprintf(why, sizeof(why), "token %s: %s hangs in its module",

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#define WIRE_MAGIC 0x68736d31u /* "hsm1": another build on the far side is seen at once */
+#define WIRE_MAGIC 0x68736d32u /* "hsm2": another build on the far side is seen at once */
 #define FIELDS_MAX 8
 
 /* How a member of struct wire_msg stands in a packet, in the byte order of the machine. */
@@ -47,6 +47,7 @@ static const struct field fields[][FIELDS_MAX] = {
 	[WIRE_SIGNED] = { BYTES(bytes, 1, LIMIT_SIGNATURE_BYTES) },
 	[WIRE_FAILED] = {
 		{ KIND_ERR, AT(error), 0, 0 }, BYTES(text, 0, sizeof(struct err_detail) - 1),
+		BYTES(domain, 0, LIMIT_DOMAIN_BYTES), BYTES(selector, 0, LIMIT_SELECTOR_BYTES),
 	},
 };
 /* clang-format on */

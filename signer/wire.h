@@ -33,8 +33,8 @@ struct wire_msg {
 	struct slice fingerprint; /**< SIGN: WIRE_FINGERPRINT_BYTES */
 	struct slice bytes; /**< SIGN: digest or canonical header; SIGNED: signature; OPENED: public
 			       key */
-	struct slice domain;   /**< OPENED */
-	struct slice selector; /**< OPENED */
+	struct slice domain;   /**< OPENED; FAILED: of the key's row, empty when there is none */
+	struct slice selector; /**< as domain */
 	uint32_t bits;	       /**< OPENED */
 	bool wants_input;      /**< OPENED */
 	enum err error;	       /**< FAILED, never ERR_OK */

@@ -54,7 +54,7 @@ UNNOTICED = [
 # The way to the first signature: the signer process starts anew with the fault in place. (script, log pattern)
 START_FUNCTIONS = ("C_Initialize", "C_GetSlotList", "C_GetSlotInfo", "C_GetTokenInfo", "C_OpenSession", "C_Login",
                    "C_FindObjectsInit", "C_FindObjects", "C_GetAttributeValue", "C_GetMechanismInfo")
-START_ERRORS = [(f"{function} all return CKR_DEVICE_ERROR", "CKR_DEVICE_ERROR|none of|no private key has|does not sign with")
+START_ERRORS = [(f"{function} all return CKR_DEVICE_ERROR", "CKR_DEVICE_ERROR|none of|does not sign with")
                 for function in START_FUNCTIONS] + [
     ("C_GetInfo all return CKR_DEVICE_ERROR", "C_GetInfo|CKR_DEVICE_ERROR"),  # libp11 asks for it
     ("C_GetSlotList all hide", "none of 0 tokens"),

@@ -63,7 +63,7 @@ static struct sigkey *open_key(const char *name, const char *pubkey)
 
 	fake_next(&signer);
 	fake_answer_key(&signer, signer.request.id, pubkey);
-	assert_int_equal(sigclient_open_wait(&job, &key, NULL), ERR_OK);
+	assert_int_equal(sigclient_open_wait(&job, &key, NULL, NULL), ERR_OK);
 	return key;
 }
 
@@ -91,7 +91,7 @@ static void assert_signature(struct sigjob *job, const char *expected)
 static enum err key_error(struct sigjob *job, struct err_detail *detail)
 {
 	struct sigkey *key = NULL;
-	enum err err = sigclient_open_wait(&job, &key, detail);
+	enum err err = sigclient_open_wait(&job, &key, NULL, detail);
 
 	assert_null(job);
 	sigkey_unref(&key);
@@ -115,7 +115,7 @@ static void a_key_is_described_as_the_signer_said(void **state)
 	assert_true(slice_eq(signer.request.from_domain, DOMAIN));
 	assert_in_range(signer.request.left_ms, 1, FAKE_PATIENCE_MS);
 	fake_answer_key(&signer, signer.request.id, "public");
-	assert_int_equal(sigclient_open_wait(&job, &key, NULL), ERR_OK);
+	assert_int_equal(sigclient_open_wait(&job, &key, NULL, NULL), ERR_OK);
 	assert_string_equal(key->name, "k");
 	assert_string_equal(key->domain, "d.example");
 	assert_string_equal(key->selector, "s1");
@@ -134,7 +134,7 @@ static void a_known_key_costs_no_request(void **state)
 	struct sigkey *again = NULL;
 
 	(void)state;
-	assert_int_equal(sigclient_open_wait(&job, &again, NULL), ERR_OK);
+	assert_int_equal(sigclient_open_wait(&job, &again, NULL, NULL), ERR_OK);
 	assert_ptr_equal(first, again);
 	assert_false(fake_next_within(&signer, 0));
 	sigkey_unref(&first);
@@ -494,7 +494,7 @@ static void *asking_thread(void *arg)
 		(void)snprintf(bytes, sizeof(bytes), "%s %d", (const char *)arg, i);
 		ok = sigclient_open(client, 1, slice_str(arg), DOMAIN, in_ms(FAKE_PATIENCE_MS),
 				    &job) == ERR_OK &&
-		     sigclient_open_wait(&job, &key, NULL) == ERR_OK &&
+		     sigclient_open_wait(&job, &key, NULL, NULL) == ERR_OK &&
 		     sigclient_sign(client, 1, key, DOMAIN, slice_str(bytes),
 				    in_ms(FAKE_PATIENCE_MS), &job) == ERR_OK &&
 		     sigclient_sign_wait(&job, signature, &len, NULL) == ERR_OK &&
@@ -543,7 +543,7 @@ static void *waiting_thread(void *arg)
 {
 	struct sigjob *job = arg;
 	struct sigkey *key = NULL;
-	enum err err = sigclient_open_wait(&job, &key, NULL);
+	enum err err = sigclient_open_wait(&job, &key, NULL, NULL);
 
 	return err == ERR_PEER_LOST ? arg : NULL;
 }

@@ -23,13 +23,15 @@ static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
 static bool gate_open;
 
 static atomic_int freed;
-static atomic_int expired;
+static atomic_int expired; /* in a queue */
+static atomic_int expired_running;
 static atomic_int lanes_gone;
 
 struct job {
 	struct lane_job lane; /* first */
 	enum lane_result result;
 	bool hangs;
+	int undecided; /* so often it cannot be expired yet */
 	int number;
 	atomic_int *order; /* where the number is stored when it runs; NULL: nowhere */
 };
@@ -68,10 +70,14 @@ static enum lane_result run(struct lane_job *lane_job, void *worker)
 	return result;
 }
 
-static void expire(struct lane_job *job)
+static bool expire(struct lane_job *lane_job, bool running)
 {
-	(void)job;
-	atomic_fetch_add(&expired, 1);
+	struct job *job = (struct job *)lane_job;
+
+	if (running && job->undecided-- > 0)
+		return false;
+	atomic_fetch_add(running ? &expired_running : &expired, 1);
+	return true;
 }
 
 static void job_free(struct lane_job *job)
@@ -107,6 +113,7 @@ static struct lane *start(unsigned workers, size_t max)
 	open_gate(false);
 	atomic_store(&freed, 0);
 	atomic_store(&expired, 0);
+	atomic_store(&expired_running, 0);
 	atomic_store(&runs, 0);
 	atomic_store(&place, 0);
 	atomic_store(&lanes_gone, 0);
@@ -215,18 +222,74 @@ static void a_job_that_hangs_expires_once_and_is_freed_when_it_comes_back(void *
 	now = clock_mono_ms() + 100;
 	assert_int_equal(lane_tick(lane, now).all_ms, 0); /* the other worker is free */
 	assert_true(lane_tick(lane, now).longest_ms >= 80);
-	assert_int_equal(atomic_load(&expired), 1);
+	assert_int_equal(atomic_load(&expired_running), 1);
 	submit(lane, job_new(PATIENCE_MS));
 	wait_for(&freed, 1);
 	occupy(lane, 20);
 	now = clock_mono_ms() + 100;
 	assert_true(lane_tick(lane, now).all_ms >= 80);
-	assert_int_equal(atomic_load(&expired), 2);
+	assert_int_equal(atomic_load(&expired_running), 2);
 	open_gate(true);
 	wait_for(&freed, 3);
 	assert_int_equal(lane_tick(lane, clock_mono_ms()).all_ms, 0);
-	assert_int_equal(atomic_load(&expired), 2);
+	assert_int_equal(atomic_load(&expired_running), 2);
+	assert_int_equal(atomic_load(&expired), 0); /* none waited */
 	stop(&lane);
+}
+
+static void a_job_that_is_being_decided_is_asked_again(void **state)
+{
+	struct lane *lane = start(1, 10);
+	struct job *job = job_new(PATIENCE_MS);
+	int64_t now = clock_mono_ms() + 2 * PATIENCE_MS;
+
+	(void)state;
+	job->hangs = true;
+	job->undecided = 2;
+	submit(lane, job);
+	wait_for(&runs, 1);
+	for (int i = 0; i < 2; i++) {
+		(void)lane_tick(lane, now);
+		assert_int_equal(atomic_load(&expired_running), 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		(void)lane_tick(lane, now);
+		assert_int_equal(atomic_load(&expired_running), 1);
+	}
+	stop(&lane);
+}
+
+/* The worker that has a job may give it another deadline while the others look after it. */
+static enum lane_result run_and_change(struct lane_job *job, void *worker)
+{
+	enum lane_result result = run(job, worker);
+
+	job->deadline_ms = clock_mono_ms() + PATIENCE_MS;
+	return result;
+}
+
+static void a_job_that_moves_gets_another_deadline(void **state)
+{
+	struct lane *first = start(1, 1000);
+	struct lane *second = NULL;
+
+	(void)state;
+	assert_int_equal(lane_new("second", 1, 1000, &ops, NULL, &second), ERR_OK);
+	for (int i = 0; i < 200; i++) {
+		struct job *job = job_new(PATIENCE_MS);
+
+		job->result = LANE_MOVE;
+		job->lane.next_lane = second;
+		job->lane.run = run_and_change;
+		submit(first, job);
+	}
+	while (atomic_load(&freed) < 200) {
+		(void)lane_tick(first, clock_mono_ms());
+		(void)lane_tick(second, clock_mono_ms());
+	}
+	assert_int_equal(atomic_load(&runs), 400);
+	stop(&first);
+	stop(&second);
 }
 
 static void a_job_moves_to_another_lane(void **state)
@@ -314,7 +377,7 @@ static void every_job_ends_once(void **state)
 	for (size_t i = 0; i < SUBMITTERS; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	assert_int_equal(atomic_load(&freed), SUBMITTERS * EACH);
-	assert_true(atomic_load(&runs) + atomic_load(&expired) >= SUBMITTERS * EACH);
+	assert_int_equal(atomic_load(&runs) + atomic_load(&expired), SUBMITTERS * EACH);
 	stop(&lane);
 }
 
@@ -325,6 +388,8 @@ int main(void)
 		cmocka_unit_test(a_full_queue_refuses),
 		cmocka_unit_test(what_waits_too_long_expires_and_is_not_run),
 		cmocka_unit_test(a_job_that_hangs_expires_once_and_is_freed_when_it_comes_back),
+		cmocka_unit_test(a_job_that_is_being_decided_is_asked_again),
+		cmocka_unit_test(a_job_that_moves_gets_another_deadline),
 		cmocka_unit_test(a_job_moves_to_another_lane),
 		cmocka_unit_test(a_job_that_cannot_move_expires),
 		cmocka_unit_test(the_job_of_a_parked_worker_goes_to_another),

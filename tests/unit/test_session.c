@@ -33,6 +33,7 @@ static struct {
 	enum err open_error[8]; /* by the digit at the end of the key name */
 	enum err sign_error[8];
 	const char *open_detail;
+	struct sigkey_names open_names;
 	unsigned opens;
 	unsigned signs;
 	unsigned jobs; /* alive */
@@ -109,13 +110,15 @@ enum err sigclient_open(struct sigclient *client, uint32_t generation, struct sl
 }
 
 enum err sigclient_open_wait(struct sigjob **job, struct sigkey **ret_key,
-			     struct err_detail *detail)
+			     struct sigkey_names *ret_names, struct err_detail *detail)
 {
 	enum err err = fake.open_error[digit_of((*job)->name)];
 
 	assert_true((*job)->open);
 	if (err != ERR_OK && fake.open_detail != NULL)
 		err_detail_set(detail, "%s", fake.open_detail);
+	if (err != ERR_OK)
+		*ret_names = fake.open_names;
 	if (err == ERR_OK)
 		*ret_key = sigkey_ref((*job)->key);
 	sigjob_free(job);
@@ -405,11 +408,25 @@ static void a_key_that_cannot_be_opened_defers_with_the_signers_words(void **sta
 	connect_from(s, "127.0.0.1");
 	fake.open_error[1] = ERR_KEY_MISSING;
 	fake.open_detail = "no object \"x\" on\ntoken";
+	fake.open_names = (struct sigkey_names){ "signs.example", "s\n1" };
 	assert_int_equal(message(s, " a@example.com"), ANSWER_TEMPFAIL);
 	assert_string_equal(seen.reply, "451 4.7.0 internal DKIM error");
 	assert_non_null(strstr(lines, "QID1: error loading key 'k1'\n"));
-	assert_non_null(strstr(lines, "s=? key=k1: private key not found: no object \"x\" "
-				      "on\\x0atoken; deferred (as always without the key)"));
+	assert_non_null(strstr(lines, "d=signs.example s=s\\x0a1 key=k1: private key not found: "
+				      "no object \"x\" on\\x0atoken; deferred (as always without "
+				      "the key)"));
+	end(s);
+}
+
+static void a_key_nobody_can_name_is_logged_with_the_from_domain(void **state)
+{
+	struct session *s = begin(ONE_KEY, &new_mta);
+
+	(void)state;
+	connect_from(s, "127.0.0.1");
+	fake.open_error[1] = ERR_KEY_UNKNOWN;
+	assert_int_equal(message(s, " a@example.com"), ANSWER_TEMPFAIL);
+	assert_non_null(strstr(lines, "d=example.com s=? key=k1: key is not in the KeyTable"));
 	end(s);
 }
 
@@ -703,6 +720,7 @@ int main(void)
 		cmocka_unit_test(signatures_are_in_flight_together_and_the_last_is_on_top),
 		cmocka_unit_test(a_token_that_fails_defers_and_says_why),
 		cmocka_unit_test(a_key_that_cannot_be_opened_defers_with_the_signers_words),
+		cmocka_unit_test(a_key_nobody_can_name_is_logged_with_the_from_domain),
 		cmocka_unit_test(an_open_that_timed_out_during_a_long_body_is_asked_again),
 		cmocka_unit_test(one_of_three_that_fails_defers_the_message),
 		cmocka_unit_test(with_accept_the_signatures_that_were_made_are_put_in),

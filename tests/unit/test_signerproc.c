@@ -35,6 +35,7 @@
 #define FROM SLICE_LIT("from.example")
 
 static struct softhsm hsm;
+static struct sigkey_names last_names; /* of the key that could not be opened last */
 
 /* --- a supervisor and a milter in one ----------------------------------------------------------
  */
@@ -185,7 +186,7 @@ static enum err open_key(struct world *w, const char *name, struct sigkey **ret_
 	assert_int_equal(sigclient_open(w->client, w->generation, slice_str(name), FROM,
 					clock_mono_ms() + PATIENCE_MS, &job),
 			 ERR_OK);
-	return sigclient_open_wait(&job, ret_key, detail);
+	return sigclient_open_wait(&job, ret_key, &last_names, detail);
 }
 
 static bool openssl_accepts(const struct sigkey *key, struct slice digest, struct slice signature)
@@ -349,11 +350,12 @@ static void what_is_wrong_with_one_key_is_said_and_hurts_no_other(void **state)
 		const char *name;
 		enum err error;
 		const char *says;
+		const char *domain;
 	} rows[] = {
-		{ "nobody", ERR_KEY_UNKNOWN, "nobody" },
-		{ "missing", ERR_KEY_MISSING, "object=nobody" },
-		{ "loose", ERR_FILE_UNSAFE, "chmod" },
-		{ "gone", ERR_KEY_MISSING, "/nonexistent/key.pem" },
+		{ "nobody", ERR_KEY_UNKNOWN, "nobody", "" },
+		{ "missing", ERR_KEY_MISSING, "object=nobody", "m.example" },
+		{ "loose", ERR_FILE_UNSAFE, "chmod", "l.example" },
+		{ "gone", ERR_KEY_MISSING, "/nonexistent/key.pem", "g.example" },
 	};
 	char more[1024];
 	struct world w;
@@ -371,6 +373,8 @@ static void what_is_wrong_with_one_key_is_said_and_hurts_no_other(void **state)
 		assert_null(key);
 		if (strstr(detail.text, rows[i].says) == NULL)
 			fail_msg("%s: \"%s\"", rows[i].name, detail.text);
+		assert_string_equal(last_names.domain, rows[i].domain);
+		assert_string_equal(last_names.selector, rows[i].domain[0] != '\0' ? "s1" : "");
 		assert_signs(&w, "file");
 		assert_signs(&w, "rsa");
 	}

@@ -42,7 +42,9 @@ static const struct wire_msg samples[] = {
 	{ .type = WIRE_FAILED,
 	  .id = 5,
 	  .error = ERR_TOKEN_TIMEOUT,
-	  .text = SLICE_INIT("C_Sign: CKR_DEVICE_ERROR") },
+	  .text = SLICE_INIT("C_Sign: CKR_DEVICE_ERROR"),
+	  .domain = SLICE_INIT("d.example"),
+	  .selector = SLICE_INIT("s1") },
 	{ .type = WIRE_FAILED, .id = 6, .error = (enum err)(ERR_COUNT - 1) },
 };
 
@@ -207,6 +209,8 @@ static void fields_are_bounded(void **state)
 	over(opened, offsetof(struct wire_msg, selector), LIMIT_SELECTOR_BYTES);
 	over(opened, offsetof(struct wire_msg, bytes), LIMIT_PUBKEY_DER_BYTES);
 	over(&samples[4], offsetof(struct wire_msg, bytes), LIMIT_SIGNATURE_BYTES);
+	over(&samples[5], offsetof(struct wire_msg, domain), LIMIT_DOMAIN_BYTES);
+	over(&samples[5], offsetof(struct wire_msg, selector), LIMIT_SELECTOR_BYTES);
 	over(&samples[5], offsetof(struct wire_msg, text),
 	     sizeof(((struct err_detail *)0)->text) - 1);
 }

@@ -58,7 +58,7 @@ static enum err unwanted(const struct authres *ar, const struct authfields_rules
 	enum err err;
 
 	*ret_unwanted = false;
-	if (!rules->remove_all && ar->content == AUTHRES_WITHOUT_DKIM)
+	if (!rules->remove_all && ar->id_readable && ar->content == AUTHRES_WITHOUT_DKIM)
 		return ERR_OK;
 	*ret_unwanted = !rules->keep_own && authres_claims(ar, rules->authserv_id);
 	if (*ret_unwanted || rules->remove_from == NULL)

@@ -129,8 +129,16 @@ class Outcome:
     @property
     def signatures(self):
         """The DKIM-Signature values that this filter added, the topmost first."""
-        return [value for kind, index, name, value in reversed(self.modifications)
-                if kind in ("insert", "add") and name.lower() == b"dkim-signature"]
+        return self.added(b"DKIM-Signature")
+
+    @property
+    def results(self):
+        """The Authentication-Results values that this filter added, the topmost first."""
+        return self.added(b"Authentication-Results")
+
+    def added(self, field):
+        return [change[3] for change in reversed(self.modifications)
+                if change[0] in ("insert", "add") and change[2].lower() == field.lower()]
 
 
 def connect_socket(address, timeout):
@@ -290,6 +298,8 @@ class MilterClient:
             name, value = data.split(b"\0")[:2]
             message.insert(len(message.fields), name, space(value))
             outcome.modifications.append(("add", -1, name, space(value)))
+        elif kind in (b"+", b"-"):
+            outcome.modifications.append(("add recipient" if kind == b"+" else "delete recipient", data.rstrip(b"\0")))
         elif kind == b"q":
             outcome.quarantine = data.rstrip(b"\0")
         else:

@@ -3,8 +3,11 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))  # nameserver, harness
 
 BIN = os.environ.get("BIN", os.path.join(os.path.dirname(__file__), "../../build/release/bin"))
 SRCDIR = os.environ.get("SRCDIR", os.path.join(os.path.dirname(__file__), "../.."))

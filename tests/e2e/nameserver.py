@@ -1,4 +1,4 @@
-"""A real BIND (or Knot) on 127.0.0.x with zones from text, for the tests of the tools."""
+"""A real BIND (or Knot) on 127.0.0.x with zones from text, for the tests of the tools and of verifying."""
 import os
 import shutil
 import socket

@@ -19,6 +19,7 @@ from common import BIN, tool  # noqa: E402
 from nameserver import Bind, Knot, find_program, free_port  # noqa: E402
 
 DOMAIN = "example.com"
+SHIM = os.path.join(os.environ.get("LIB", os.path.join(BIN, "..", "lib")), "libkillshim.so")
 
 
 class RotateCase(harness.Case):
@@ -28,6 +29,7 @@ class RotateCase(harness.Case):
 
     def setUp(self):
         super().setUp()
+        self.records = {}  # beside those of the server
         self.tsig_text = subprocess.run([find_program("tsig-keygen"), "up"], check=True, capture_output=True, text=True).stdout
         self.tsig = self.write("tsig", self.tsig_text)
         settings = {"PidFile": self.path("pid"), **({"UserID": "root"} if os.geteuid() == 0 else {})}
@@ -90,10 +92,13 @@ class RotateCase(harness.Case):
         return text.split("\n")[1].split(None, 1)[1].split(":", 2)
 
     def look_up(self, name, timeout=5):
+        name = name.decode() if isinstance(name, bytes) else name
+        if name.rstrip(".") in self.records:
+            return self.records[name.rstrip(".")]
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers, resolver.port = [self.server.address], self.server.port
         try:
-            answer = resolver.resolve(name.decode() if isinstance(name, bytes) else name, "TXT")
+            answer = resolver.resolve(name, "TXT")
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return None
         return b"".join(list(answer)[0].strings)
@@ -105,6 +110,35 @@ class RotateCase(harness.Case):
         self.assertEqual(len(outcome.signatures), 1)
         self.assertTrue(dkim.DKIM(outcome.message.wire()).verify(dnsfunc=self.look_up))
         return re.search(r"\bs=([\w.-]+);", os.fsdecode(outcome.signatures[0]))[1]
+
+    def killed(self, when, path, *more):
+        """A run that gets SIGKILL before or after path is replaced."""
+        run = tool("hsmdkim-rotate", *self.options(*more), "run", timeout=120, env={
+            **self.environment, "LD_PRELOAD": SHIM, "KILLSHIM_PATH": path, "KILLSHIM_WHEN": when})
+        self.assertEqual(run.returncode, -9, run.stdout + run.stderr)
+
+    def kill_at_every_step(self, check):
+        """Each step is done and not noted, done again, noted and nothing else."""
+        options = ("--keep", "0", "--grace", "0", "--every", "1")
+        phases = ["chosen", "made", "published", "visible", "switched", "keeping", "revoked", "done"]
+        with Load(self):
+            for before, after in zip([None] + phases, phases):
+                if after == "switched":
+                    self.killed("before", self.path("KeyTable"), *options)
+                    self.assertEqual(self.row()[1], "old")
+                    self.killed("after", self.path("KeyTable"), *options)
+                    self.assertNotEqual(self.row()[1], "old")
+                self.killed("before", self.path("state"), *options)
+                self.assertEqual(self.phase(), before)
+                check(after)
+                self.killed("after", self.path("state"), *options)
+                self.assertEqual(self.phase(), after)
+                check(after)
+                if after == "keeping":
+                    self.wait_for_selector(self.row()[1])
+        self.assertTrue(self.look_up("old._domainkey." + DOMAIN).endswith(b"p="))
+        self.assertEqual(self.sign_and_verify(), self.row()[1])
+        self.assertEqual(self.good("run", "--every", "1").stdout, "")
 
     def stop_at_random(self, number):
         dice = random.Random(6)
@@ -166,6 +200,41 @@ class Load:
             raise self.failure
 
 
+class EveryStep(RotateCase):
+    def test_killed_before_and_after_each_note(self):
+        made = ("made", "published", "visible", "switched", "keeping", "revoked")
+        self.kill_at_every_step(lambda phase: self.assertEqual(self.private_keys(), 2 if phase in made else 1, phase))
+
+
+class EveryStepWithFiles(RotateCase):
+    where = "file"
+
+    def test_killed_before_and_after_each_note(self):
+        self.kill_at_every_step(lambda phase: self.assertEqual(os.path.exists(self.uri), phase != "done"))
+        self.assertEqual(len([n for n in os.listdir(self.directory) if n.endswith(".private")]), 1)
+
+
+class Reload(RotateCase):
+    """A key that another process made a moment ago is there after the reload, and no message suffers."""
+
+    rounds = 20
+
+    def test_keys_made_a_moment_ago(self):
+        with Load(self) as load:
+            for i in range(self.rounds):
+                selector = "r%d" % i
+                run = tool("hsmdkim-genkey", "-x", self.daemon_.conf, "--token", "pkcs11:token=dkim", "-d", DOMAIN, "-s", selector, "-D",
+                           self.directory, "--format", "plain", "--type", ("rsa", "ed25519")[i % 2], env=self.environment)
+                self.assertEqual(run.returncode, 0, run.stderr)
+                with open(self.path(selector + ".txt"), "rb") as record:
+                    self.records["%s._domainkey.%s" % (selector, DOMAIN)] = record.read().strip()
+                uri = re.search(r"pkcs11:\S+", run.stdout)[0]
+                os.replace(self.write("KeyTable.new", "mail %s:%s:%s\n" % (DOMAIN, selector, uri)), self.path("KeyTable"))
+                self.daemon_.signal(signal.SIGHUP)
+                self.wait_for_selector(selector)
+        self.assertEqual(load.selectors, ["old"] + ["r%d" % i for i in range(self.rounds)])
+
+
 class Life(RotateCase):
     def test_stopped_at_random_and_resumed(self):
         self.stop_at_random(signal.SIGTERM)  # SoftHSM's files do not survive a writer that gets SIGKILL
@@ -207,19 +276,23 @@ class Life(RotateCase):
         hook = self.script("hook", update, once % (self.path("killed-$1"), self.path("killed-$1")))
         self.reload = self.script("reload2", "kill -HUP %d" % self.daemon_.process.pid, once % (self.path("killed-r"), self.path("killed-r")))
         with Load(self):
-            self.assertEqual(self.rotate("run", "--publish", hook).returncode, -9)
+            self.killed_by("--publish", hook)
             self.assertEqual(self.phase(), "made")
-            self.assertEqual(self.rotate("run", "--publish", hook).returncode, -9)
+            self.killed_by("--publish", hook)
             self.assertEqual(self.phase(), "switched")
             self.good("run", "--publish", hook)
             self.assertEqual(self.phase(), "keeping")
             self.wait_for_selector(self.row()[1])
-        self.assertEqual(self.rotate("run", "--publish", hook, "--keep", "0").returncode, -9)
+        self.killed_by("--publish", hook, "--keep", "0")
         self.assertEqual(self.phase(), "keeping")
         self.good("run", "--publish", hook, "--keep", "0", "--grace", "0")
         self.assertEqual(self.phase(), "done")
         self.assertEqual(self.private_keys(), 1)
         self.assertTrue(self.look_up("old._domainkey." + DOMAIN).endswith(b"p="))
+
+    def killed_by(self, *options):
+        run = self.rotate("run", *options)
+        self.assertEqual(run.returncode, -9, run.stdout + run.stderr)
 
     def test_one_step_at_a_time(self):
         phases = []

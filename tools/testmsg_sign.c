@@ -142,6 +142,8 @@ static enum err sign_one(struct work *w, const struct wish *wish)
 		return e;
 	case KEYREF_FILE:
 		e = filekey_from_path(wish->ref, false, &key, w->detail);
+		if (e == ERR_KEY_MISSING)
+			e = ERR_IO; /* 71, as opendkim-testmsg; 66 is a message without signatures */
 		break;
 	case KEYREF_PEM:
 		e = filekey_from_text(slice_str(wish->ref), &key, w->detail);

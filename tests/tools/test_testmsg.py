@@ -1,6 +1,7 @@
 """hsmdkim-testmsg: what it signs dkimpy accepts, what dkimpy signs it accepts, and it names what a bad signature comes from."""
 import os
 import quopri
+import shutil
 import subprocess
 import unittest
 
@@ -93,6 +94,36 @@ class Signing(TestmsgCase):
         self.assertNotEqual(self.run_testmsg(MESSAGE, "-d", "example.com", "-s", "sel", "-k", "/nosuch")[0], 0)
         self.assertNotEqual(self.run_testmsg(b"To: x\r\n\r\n", "-d", "example.com", "-s", "sel", "-k", self.key)[0], 0)
         self.assertEqual(self.run_testmsg(b"no header\r\n\r\n")[0], 65)
+
+
+class AgainstOpendkim(TestmsgCase):
+    def opendkim(self, message, *args):
+        program = shutil.which("opendkim-testmsg", path=os.environ["PATH"] + ":/usr/sbin")
+        if program is None:
+            self.assertNotEqual(os.environ.get("REQUIRE_ALL"), "1", "opendkim-testmsg is not installed")
+            self.skipTest("opendkim-testmsg is not installed")
+        run = subprocess.run([program, *args], input=message, capture_output=True, timeout=60)
+        return run.returncode, run.stdout
+
+    def test_same_form_of_output(self):
+        """The field, then the message as it was; -C is for the field alone. (OpenDKIM's signs with rsa-sha1, and damages b= without -C.)"""
+        for message in (MESSAGE, MESSAGE.replace(b"\r\n", b"\n")):
+            for option in ((), ("-C",)):
+                args = (*option, "-d", "example.com", "-s", "sel", "-k", self.key)
+                for run in (self.opendkim, self.run_testmsg):
+                    status, out = run(message, *args)[:2]
+                    self.assertEqual(status, 0)
+                    field = out[:out.index(b"Received: from")]
+                    self.assertTrue(field.startswith(b"DKIM-Signature: v=1; a=rsa-sha"), field)
+                    self.assertIn(b"; d=example.com; s=sel;", field)
+                    self.assertEqual(out[len(field):].replace(b"\r\n", b"\n"), message.replace(b"\r\n", b"\n"))
+                    self.assertEqual(b"\r\n" in field, bool(option), (run, option))
+
+    def test_same_exit_statuses(self):
+        message = MESSAGE.replace(b"\r\n", b"\n")
+        for args in (("-d", "x"), ("-Z",), ("-h",), ("-d", "example.com", "-s", "sel", "-k", "/nosuch"),
+                     ("-K", "-C", "-t", "/tmp", "-d", "example.com", "-s", "sel", "-k", self.key)):
+            self.assertEqual(self.opendkim(message, *args)[0], self.run_testmsg(message, *args)[0], args)
 
 
 class Verifying(TestmsgCase):

@@ -36,6 +36,9 @@ void token_free(struct token **token);
 const char *token_name(const struct token *token);
 /** True when its PIN was refused or is locked; stays so for the life of the object. */
 bool token_pin_refused(struct token *token);
+/** An operator may have corrected PINs: the tokens of other rows that mean the same token may try
+ * one again that was refused. */
+void token_pins_forget(void);
 /** "label dkim, model ..., serial ..." of the token that was found last; @return out */
 const char *token_describe(struct token *token, char *out, size_t out_size);
 

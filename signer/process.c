@@ -181,6 +181,7 @@ static void commit(struct process *p, uint32_t generation)
 	for (size_t i = 0; i < keyring_token_count(p->current); i++)
 		token_index_outdate(tokenlane_token(keyring_token(p->current, i)));
 	forget_notes(p);
+	token_pins_forget();
 	keycheck_stop(&p->check);
 	p->check = keycheck_new(p->current);
 	p->ready_by_ms = clock_mono_ms() + READY_WAIT_MS;

@@ -81,6 +81,7 @@ static void plan_failure(enum call call, unsigned failures, CK_RV rv)
 
 static void module_mend(void)
 {
+	token_pins_forget();
 	memset(plan, 0, sizeof(plan));
 	softhsm_mend(&hsm);
 	hsm.list->C_OpenSession = open_session;
@@ -397,6 +398,63 @@ static void a_wrong_pin_is_sent_once(void **state)
 	token_free(&token);
 }
 
+/* Two rows of a TokenTable that mean one token. */
+static void two_rows_spend_one_attempt(void **state)
+{
+	struct err_detail detail = { "" };
+	struct token *rows[2];
+
+	(void)state;
+	module_mend();
+	for (size_t i = 0; i < 2; i++) {
+		struct token_session *session = NULL;
+
+		rows[i] = new_token(wrong_pin, false);
+		assert_int_equal(token_session_open(rows[i], &session, &detail), ERR_TOKEN_PIN);
+		assert_true(token_pin_refused(rows[i]));
+		assert_non_null(strstr(detail.text, "CKR_PIN_INCORRECT"));
+	}
+	assert_int_equal(plan[CALL_LOGIN].calls, 1);
+	for (size_t i = 0; i < 2; i++)
+		token_free(&rows[i]);
+}
+
+static void another_row_s_refused_pin_stops_no_other_pin(void **state)
+{
+	struct token_session *session = NULL;
+	struct err_detail detail = { "" };
+	struct token *bad;
+	struct token *good;
+
+	(void)state;
+	module_mend();
+	bad = new_token(wrong_pin, false);
+	good = new_token(hsm.pin, false);
+	assert_int_equal(token_session_open(bad, &session, &detail), ERR_TOKEN_PIN);
+	assert_int_equal(token_session_open(good, &session, &detail), ERR_OK);
+	assert_int_equal(plan[CALL_LOGIN].calls, 2);
+	token_session_close(&session);
+	token_free(&bad);
+	token_free(&good);
+}
+
+static void a_reload_lets_a_refused_pin_be_tried_once_more(void **state)
+{
+	struct err_detail detail = { "" };
+
+	(void)state;
+	module_mend();
+	for (unsigned i = 1; i <= 3; i++) {
+		struct token_session *session = NULL;
+		struct token *token = new_token(wrong_pin, false);
+
+		assert_int_equal(token_session_open(token, &session, &detail), ERR_TOKEN_PIN);
+		assert_int_equal(plan[CALL_LOGIN].calls, i);
+		token_free(&token);
+		token_pins_forget();
+	}
+}
+
 static void a_pin_refused_before_is_not_sent(void **state)
 {
 	struct token_session *session = NULL;
@@ -548,6 +606,9 @@ int main(void)
 		cmocka_unit_test(different_faults_of_one_request_heal),
 		cmocka_unit_test(a_logout_behind_our_back_is_mended),
 		cmocka_unit_test(a_wrong_pin_is_sent_once),
+		cmocka_unit_test(two_rows_spend_one_attempt),
+		cmocka_unit_test(another_row_s_refused_pin_stops_no_other_pin),
+		cmocka_unit_test(a_reload_lets_a_refused_pin_be_tried_once_more),
 		cmocka_unit_test(a_pin_refused_before_is_not_sent),
 		cmocka_unit_test(warnings_of_the_token_stop_a_login),
 		cmocka_unit_test(codes_of_a_login_that_heals_are_no_refusal),

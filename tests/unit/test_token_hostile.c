@@ -63,6 +63,7 @@ static void begin(struct fixture *f, const char *uri_text)
 static void end(struct fixture *f)
 {
 	softhsm_mend(&hsm);
+	token_pins_forget();
 	token_key_free(&f->key);
 	token_session_close(&f->session);
 	token_free(&f->token);

@@ -5,6 +5,7 @@ import concurrent.futures
 import os
 import re
 import signal
+import time
 
 import harness
 import tokens
@@ -31,7 +32,7 @@ class TokenCase(harness.Case):
     def make(self, selector, *options):
         self.uris[selector], self.zone[f"{selector}._domainkey.example.com"] = self.token.genkey(selector, *options)
 
-    def start(self, **settings):
+    def start(self, environment=None, **settings):
         """A daemon that signs with all keys made so far."""
         self.token.ready()
         self.write("KeyTable", "".join(f"{key} example.com:{key}:{uri}\n" for key, uri in self.uris.items()))
@@ -40,10 +41,56 @@ class TokenCase(harness.Case):
                             "MultipleSignatures": "yes", "PKCS11Module": self.token.module,
                             "PKCS11PinSource": "file:" + self.token.pin_file, "TokenSessions": str(self.token.sessions),
                             "TokenTimeout": f"{TIMEOUT_S}s", "SignerUserID": self.token.user, **settings},
-                           self.token.environment(), allowed=[TROUBLE, *self.token.noise])
+                           {**self.token.environment(), **(environment or {})}, allowed=[TROUBLE, *self.token.noise])
 
     def signed(self, daemon):
         self.assert_signed(daemon.send(harness.MESSAGE), tuple(self.uris))
+
+    def lose(self, away, back, pattern, remembered=False):
+        """Deferred as long as it is away, and back in service without anyone's help."""
+        self.make("rsa")
+        daemon = self.start()
+        self.signed(daemon)
+        away()
+        try:
+            self.forget(daemon, remembered)
+            self.deferred(daemon, pattern)
+        finally:
+            if back:
+                back()
+        self.back(daemon)
+
+    def lose_folder(self):
+        folder = self.token.folder
+        self.lose(lambda: os.rename(folder, folder + ".away"), lambda: os.rename(folder + ".away", folder), "",
+                  self.token.remembers_files)
+
+    def forget(self, daemon, remembered):
+        """A loss that the signer process does not notice hurts no mail, until there is a new one."""
+        if remembered:
+            self.signed(daemon)
+            self.restart_signer(daemon)
+
+    def restart_signer(self, daemon):
+        pid = daemon.signer_pid()
+        daemon.signal(signal.SIGSTOP)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            harness.wait_for(lambda: not harness.alive(pid), 20, "the signer process is dead")
+            self.token.tidy()
+        finally:
+            daemon.signal(signal.SIGCONT)
+        harness.wait_for(lambda: daemon.signer_pid() != pid, 20, "a new signer process")
+
+    def reload(self, daemon):
+        since = daemon.log_mark()
+        daemon.signal(signal.SIGHUP)
+        daemon.expect("configuration reloaded", since=since)
+
+    def reload_with_pin(self, daemon):
+        self.token.write_pin(self.token.pin)
+        self.reload(daemon)
+        self.back(daemon)
 
     def deferred(self, daemon, pattern, timeout=RECOVERY_S):
         """Until a message is deferred with this line in the log; each answer is in time, none is unsigned."""
@@ -53,6 +100,7 @@ class TokenCase(harness.Case):
             outcome = daemon.send(harness.MESSAGE)
             self.assertTrue(outcome.temporary or outcome.signatures, f"unsigned: {outcome.answer} {outcome.reply}")
             self.assertLess(outcome.seconds, ANSWER_S)
+            time.sleep(0.1)  # the log stays readable
             return outcome.temporary and re.search(r"cannot sign: d=example\.com .*" + pattern, daemon.log()[since:])
         try:
             return harness.wait_for(deferred, timeout, f"deferred with /{pattern}/")
@@ -64,6 +112,7 @@ class TokenCase(harness.Case):
         def signed():
             outcome = daemon.send(harness.MESSAGE)
             self.assertTrue(outcome.temporary or outcome.signatures, f"unsigned: {outcome.answer} {outcome.reply}")
+            time.sleep(0.1)
             return outcome if outcome.signatures else None
         self.assert_signed(harness.wait_for(signed, timeout, f"the service is back\n{daemon.log()}"), tuple(self.uris))
 
@@ -82,17 +131,144 @@ class Shared:
         for key in self.uris:
             daemon.expect(rf"key {key} \(.* bits, sensitive, not extractable \(never was\)")
 
+    def test_parallel(self):
+        """More messages at once than there are sessions."""
+        self.make("rsa")
+        daemon = self.start(TokenSessions="4", TokenTimeout="20s")
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            for outcome in pool.map(lambda _: daemon.send(harness.MESSAGE), range(64)):
+                self.assert_signed(outcome, tuple(self.uris))
+
+    def test_wrong_pin_is_sent_once(self):
+        """For all messages, also by the next signer process; a reload with the right one heals."""
+        self.make("rsa")
+        calls = self.write("calls", "", mode=0o666)
+        self.token.write_pin("11111111")
+        spy = {"PKCS11SPY": self.token.module, "PKCS11SPY_OUTPUT": calls}
+        daemon = self.start(environment=spy, PKCS11Module=harness.SPY)
+
+        def logins():
+            with open(calls, encoding="utf-8", errors="replace") as file:
+                return file.read().count(": C_Login\n")
+        for _ in range(3):
+            self.deferred(daemon, "PIN")
+        self.restart_signer(daemon)
+        self.deferred(daemon, "PIN")
+        self.assertEqual(1, logins())
+        self.reload_with_pin(daemon)
+
+    def test_pin_changed(self):
+        """Sessions go on; the next signer process is refused, once, until the daemon is told the new PIN."""
+        self.make("rsa")
+        daemon = self.start()
+        self.signed(daemon)
+        self.token.change_pin("97531864")
+        self.signed(daemon)
+        self.restart_signer(daemon)
+        self.deferred(daemon, "PIN.*correct the PIN, then reload")
+        self.reload_with_pin(daemon)
+
+    def test_key_deleted(self):
+        """And put there again: it is the same key, so nobody has to say so."""
+        key = self.path("key.pem")
+        harness.make_key_file(key, owner="root")
+        if not self.token.imports:
+            self.skipTest(f"{self.token.name} takes no key from outside")
+        self.make("rsa", "--import", key)
+        daemon = self.start()
+        self.signed(daemon)
+        daemon.expect(r"key rsa \(.*" + ("was exposed or imported" if self.token.knows_imports else "never was"))
+        self.token.delete_key("rsa")
+        self.forget(daemon, self.token.remembers_keys)
+        self.deferred(daemon, "the key")
+        self.token.genkey("rsa", "--import", key)
+        self.token.ready()
+        self.back(daemon)
+
+    def test_key_replaced(self):
+        """Another key of the same name is another key: what was meant for the old one is not signed with it."""
+        self.make("rsa")
+        daemon = self.start()
+        self.signed(daemon)
+        self.token.delete_key("rsa")
+        self.make("rsa")
+        self.token.ready()
+        if self.token.remembers_keys:
+            self.restart_signer(daemon)
+            self.deferred(daemon, "key is another one than before")
+        else:
+            self.deferred(daemon, "another key has the name by now; publish its record, then reload")
+            self.reload(daemon)
+        self.back(daemon)
+
 
 class SoftHsm(Shared, TokenCase):
     kind = tokens.SoftHsm
+
+    def test_initialised_again(self):
+        """With the same name and PIN; then it gets its key back."""
+        key = self.path("key.pem")
+        harness.make_key_file(key, owner="root")
+        self.make("rsa", "--import", key)
+        daemon = self.start()
+        self.signed(daemon)
+        self.token.initialise("--token-label", tokens.LABEL)
+        self.token.ready()
+        self.deferred(daemon, "the key")
+        self.token.genkey("rsa", "--import", key)
+        self.token.ready()
+        self.back(daemon)
+
+    def test_folder_away(self):
+        self.lose_folder()
 
 
 class Remote(Shared, TokenCase):
     kind = tokens.Remote
 
+    def test_connection_killed(self):
+        self.lose(lambda: self.each_remote(signal.SIGKILL), None, "")
+
+    def test_connection_stopped(self):
+        self.lose(lambda: self.each_remote(signal.SIGSTOP), None, "did not answer|hangs")
+
+    def test_server_killed(self):
+        def kill():
+            self.each_remote(signal.SIGKILL)
+            self.token.stop()
+
+        def start():
+            self.token.serve()
+            self.token.ready()
+        self.lose(kill, start, "")
+
+    def each_remote(self, number):
+        for pid in self.token.remotes():
+            os.kill(pid, number)
+
 
 class Tpm(Shared, TokenCase):
     kind = tokens.Tpm
+
+    def test_stopped(self):
+        chip = lambda number: self.token.processes[-1].send_signal(number)  # noqa: E731
+        self.lose(lambda: chip(signal.SIGSTOP), lambda: chip(signal.SIGCONT), "did not answer|hangs")
+
+    def test_killed(self):
+        self.lose(self.token.stop, self.token.power_on, "")
+
+    def test_folder_away(self):
+        self.lose_folder()
+
+
+class OpenCryptoki(Shared, TokenCase):
+    kind = tokens.OpenCryptoki
+
+    def test_folder_away(self):
+        self.lose_folder()
+
+    def test_daemon_killed(self):
+        self.lose(self.token.stop_daemon, self.token.serve, "", remembered=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 A kind says how a token comes to be and how it is lost; what all share (keys, PIN, environment) is in Token. Keys are
 made by hsmdkim-genkey, so that what it asks a token for is tested as well. KINDS is the table.
 """
+import contextlib
 import ctypes
+import functools
 import os
 import re
 import shutil
@@ -25,6 +27,10 @@ class Token:
     user = harness.USER  # whom the signer process runs as, and owns the token's files
     ed25519 = False
     imports = True  # takes a key from outside
+    knows_imports = True  # tells an imported key from one it made
+    # A process has these in memory: that they are lost is met by the next signer process.
+    remembers_keys = False
+    remembers_files = False
     sessions = 4
     pin, so_pin = "84629173", "71392648"
     noise = ()  # patterns of what the module itself writes to standard error
@@ -58,6 +64,9 @@ class Token:
                 process.kill()
             process.wait()
         self.processes.clear()
+
+    def tidy(self):
+        """After a client was killed, before the next one comes."""
 
     def spawn(self, *arguments, environment=None):
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -179,8 +188,10 @@ class Tpm(Token):
     name = "TPM 2.0 (swtpm, tpm2-pkcs11)"
     module = MODULES + "libtpm2_pkcs11.so"
     programs = ("swtpm", "swtpm_setup", "tpm2_flushcontext", "pkcs11-tool")
+    imports = False
+    remembers_keys = remembers_files = True
     sessions = 1
-    noise = (r"^(ERROR|WARNING): ",)
+    noise = (r"^(ERROR|WARNING): ", "^$")
 
     def environment(self):
         tcti = f"swtpm:host=127.0.0.1,port={self.port}"
@@ -198,6 +209,7 @@ class Tpm(Token):
         self.port = free_port_pair()
         self.power_on()
         self.initialise("--slot-index", "0")
+        self.tidy()
         return self
 
     def power_on(self):
@@ -231,4 +243,95 @@ def free_port_pair():
                 continue
 
 
-KINDS = {kind.__name__: kind for kind in (SoftHsm, Remote, Tpm)}
+class OpenCryptoki(Token):
+    """Its software token. All its paths are fixed at build time, so it gets a mount namespace with empty ones; where that
+    is not allowed (a container) it uses the real ones, if nobody else does, and clears them again."""
+    name = "openCryptoki's software token"
+    module = MODULES + "libopencryptoki.so"
+    programs = ("pkcsslotd", "pkcs11-tool")
+    knows_imports = False
+    slot = "3"
+    remembers_files = True
+    group = "pkcs11"  # it serves root and the members that /etc/group names, no one else
+    CONFIG, STATE, LOCKS, SHARED = "/etc/opencryptoki", "/var/lib/opencryptoki", "/run/lock/opencryptoki", "/dev/shm"
+    factory_so_pin, first_pin = "87654321", "13572468"
+
+    @classmethod
+    def missing(cls):
+        if super().missing():
+            return super().missing()
+        if os.geteuid() != 0:
+            return "root, to start openCryptoki's daemon"
+        if not enter_namespace() and (os.path.exists("/run/pkcsslotd.pid") or os.path.exists(cls.STATE + "/swtok/NVTOK.DAT")):
+            return "an openCryptoki that is not in use"
+        return None
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.user = harness.USER if enter_namespace() else "root"
+
+    @property
+    def folder(self):
+        return self.STATE + "/swtok"
+
+    def start(self):
+        if enter_namespace():
+            for path in (self.CONFIG, self.STATE, "/run", self.SHARED):
+                harness.run(["mount", "-t", "tmpfs", "tmpfs", path])
+            with open("/etc/group", encoding="ascii") as old, open(os.path.join(self.path, "group"), "w", encoding="ascii") as new:
+                new.write(re.sub(rf"^{self.group}:.*:.*:.*$", rf"\g<0>,{self.user}", old.read(), flags=re.M))
+            harness.run(["mount", "--bind", new.name, "/etc/group"])
+        with contextlib.suppress(FileExistsError), open(self.CONFIG + "/opencryptoki.conf", "x", encoding="ascii") as file:
+            file.write(f"version opencryptoki-3.8\nslot {self.slot}\n{{\nstdll = libpkcs11_sw.so\n}}\n")
+        for path in (self.folder + "/TOK_OBJ", self.STATE + "/HSM_MK_CHANGE", self.LOCKS + "/swtok"):
+            os.makedirs(path, exist_ok=True)
+        for path in (self.STATE, self.LOCKS):
+            harness.run(["chgrp", "-R", self.group, path])
+            harness.run(["chmod", "-R", "u=rwX,g=rwX,o=", path])
+        self.serve()
+        self.initialise("--slot", self.slot)
+        return self
+
+    def serve(self):
+        self.spawn("/usr/sbin/pkcsslotd", "-f")
+        harness.wait_for(self.answers, 20, "pkcsslotd serves")
+
+    def answers(self):
+        return subprocess.run(["pkcs11-tool", "--module", self.module, "-L"], capture_output=True, check=False).returncode == 0
+
+    def initialise(self, *slot):
+        """The factory's SO PIN must be changed first, the first user PIN as well."""
+        so = ("--login", "--login-type", "so", "--so-pin")
+        self.tool(*slot, "--init-token", "--label", LABEL, "--so-pin", self.factory_so_pin)
+        self.on_token(*so, self.factory_so_pin, "--change-pin", "--new-pin", self.so_pin)
+        self.on_token(*so, self.so_pin, "--init-pin", "--new-pin", self.first_pin)
+        self.on_token("--login", "--pin", self.first_pin, "--change-pin", "--new-pin", self.pin)
+
+    def ready(self):
+        """Its files belong to the group already."""
+
+    def stop_daemon(self):
+        super().stop()
+
+    def stop(self):
+        self.stop_daemon()
+        if enter_namespace():
+            for path in ("/etc/group", self.CONFIG, self.STATE, "/run", self.SHARED):
+                subprocess.run(["umount", "--lazy", path], capture_output=True, check=False)
+            return
+        for path in (self.folder, self.LOCKS + "/swtok", self.SHARED + "/var.lib.opencryptoki.swtok", "/run/pkcsslotd.pid",
+                     "/run/pkcsslotd.socket"):
+            harness.run(["find", path, "-type", "f,s", "-delete"] if os.path.exists(path) else ["true"])
+
+
+@functools.cache
+def enter_namespace():
+    """Mounts and System V IPC of our own, for this process and what it starts. @return False: not allowed"""
+    libc = ctypes.CDLL(None, use_errno=True)
+    clone_newns, clone_newipc = 0x20000, 0x8000000
+    if libc.unshare(clone_newns | clone_newipc) != 0:
+        return False
+    return subprocess.run(["mount", "--make-rprivate", "/"], capture_output=True, check=False).returncode == 0
+
+
+KINDS = {kind.__name__: kind for kind in (SoftHsm, Remote, Tpm, OpenCryptoki)}

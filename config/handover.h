@@ -20,6 +20,8 @@
 #include <stdint.h>
 
 #define HANDOVER_FD 3
+/** The signer's argument that makes it check one LOAD, answer LOADED or FAILED, and end: for -n. */
+#define HANDOVER_CHECK_ARGUMENT "--check"
 
 enum handover_type {
 	HANDOVER_LOAD = 1,

@@ -109,6 +109,11 @@ NODISCARD enum err settings_keep_start(struct settings *next, const struct setti
  * settings_load_text() reads it back to the same settings: this is what crosses to the children. */
 NODISCARD enum err settings_print(const struct settings *s, bool all, FILE *out);
 
+/** Every setting that the file or the command line names, in the table's order.
+ * @param fn not_yet: it is accepted and has no effect so far */
+void settings_each_set(const struct settings *s,
+		       void (*fn)(void *ctx, const char *name, bool not_yet), void *ctx);
+
 /** The hsmdkim.conf(5) part that is made from the table (mdoc). */
 void settings_print_man(FILE *out);
 

@@ -1,41 +1,68 @@
 /* The -n check: see check.h. */
 #include "daemon/check.h"
 
+#include "config/handover.h"
+#include "daemon/child.h"
 #include "daemon/listen.h"
+#include "daemon/report.h"
 #include "daemon/snapshot.h"
 #include "keytable/keytable.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
-static bool key_is_known(void *ctx, struct slice name)
+#define SIGNER_CHECK_MS 600000
+
+/* @return what the process at sock says of the tables; it ends then */
+static enum err ask_signer(const struct generation *g, int sock, struct err_detail *detail)
 {
-	struct keytable_row row;
-	char *domain = NULL;
-	char *ref = NULL;
-	enum err err = keytable_find(ctx, name, SLICE_LIT("example.com"), &row, &domain, &ref);
+	struct handover_msg msg;
+	enum err err = generation_send_signer(g, sock);
 
-	free(domain);
-	free(ref);
-	return err != ERR_KEY_UNKNOWN;
+	if (err == ERR_OK)
+		err = handover_recv(sock, SIGNER_CHECK_MS, &msg);
+	if (err != ERR_OK) {
+		err_detail_set(detail, "the signer process cannot check the tables: %s",
+			       err_text(err));
+		return err;
+	}
+	if (msg.type != HANDOVER_LOADED) {
+		err_detail_set(detail, "%s", msg.text != NULL ? msg.text : "");
+		err = ERR_CONFIG;
+	}
+	handover_msg_done(&msg);
+	return err;
 }
 
-static enum err check_keys(const struct settings *s, const struct signtable *signing_table,
-			   struct files *files, struct err_detail *detail)
+/* KeyTable, TokenTable and URIs are checked by the program that uses them, without a key, a token
+ * or a module. */
+static enum err check_in_signer(const struct generation *g, struct err_detail *detail)
 {
-	AUTO(keytable_free) struct keytable *table = NULL;
-	enum err err;
+	char path[PATH_MAX];
+	char *const argv[] = { (char[]){ CHILD_SIGNER_PROGRAM },
+			       (char[]){ HANDOVER_CHECK_ARGUMENT }, NULL };
+	const struct child_user same = { .set = false };
+	const struct child_program program = { .path = path, .argv = argv, .user = &same };
+	int pair[2];
+	pid_t pid = 0;
+	enum err err = child_program_path(CHILD_SIGNER_PROGRAM, path, sizeof(path));
 
-	if (s->key_table == NULL)
-		return ERR_OK;
-	err = keytable_open(s->key_table, files, &table, detail);
-	if (err == ERR_OK && keytable_is_live(table))
-		err = keytable_check(table, detail);
-	if (err == ERR_OK && signing_table != NULL && s->check_signing_table)
-		err = signtable_check(signing_table, key_is_known, table, detail);
+	if (err != ERR_OK)
+		return err;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return ERR_IO;
+	err = child_spawn(&program, pair[1], &pid, detail);
+	(void)close(pair[1]);
 	if (err == ERR_OK)
-		(void)printf("KeyTable: %zu keys\n", keytable_count(table));
+		err = ask_signer(g, pair[0], detail);
+	(void)close(pair[0]);
+	if (pid > 0)
+		(void)waitpid(pid, NULL, 0);
 	return err;
 }
 
@@ -54,25 +81,47 @@ static void print_snapshot(const struct snapshot *snapshot)
 				      "bounces and mail from sendmail(1) will not be signed\n");
 }
 
-static enum err check_tables(struct generation *g, struct err_detail *detail)
+static enum err print_report(const struct generation_source *source,
+			     const struct snapshot *snapshot, struct files *files, size_t warnings,
+			     struct err_detail *detail)
+{
+	AUTO(keytable_free) struct keytable *keys = NULL;
+	const struct settings *s = snapshot->settings;
+	enum err err = ERR_OK;
+
+	if (s->key_table != NULL) {
+		err = keytable_open(s->key_table, files, &keys, detail);
+		if (err == ERR_OK)
+			(void)printf("KeyTable: %zu keys\n", keytable_count(keys));
+	} else if (s->key_file != NULL && s->selector != NULL) {
+		err = keytable_open_single("%", s->selector, s->key_file, &keys, detail);
+	}
+	if (err != ERR_OK)
+		return err;
+	print_snapshot(snapshot);
+	report_print(&(struct report_input){ .settings = s,
+					     .config = source->path,
+					     .keys = keys,
+					     .files = files,
+					     .warnings = warnings });
+	return ERR_OK;
+}
+
+static enum err check_tables(const struct generation_source *source, struct generation *g,
+			     size_t warnings, struct err_detail *detail)
 {
 	AUTO(snapshot_unref) struct snapshot *snapshot = NULL;
-	struct settings *settings = g->settings;
-	struct files *files = g->milter;
 	struct listen_addr addr;
-	enum err err;
+	enum err err = check_in_signer(g, detail);
 
+	if (err != ERR_OK)
+		return err;
+	err = snapshot_new(g->number, g->settings, g->milter, &snapshot, detail);
 	g->settings = NULL; /* the snapshot's now */
 	g->milter = NULL;
-	err = snapshot_new(g->number, settings, files, &snapshot, detail);
-	if (err == ERR_OK)
-		err = check_keys(snapshot->settings, snapshot->rules.signing_table, g->signer,
-				 detail);
 	if (err == ERR_OK && snapshot->settings->socket != NULL)
 		err = listen_parse(snapshot->settings->socket, &addr, detail);
-	if (err == ERR_OK)
-		print_snapshot(snapshot);
-	return err;
+	return err == ERR_OK ? print_report(source, snapshot, g->signer, warnings, detail) : err;
 }
 
 int check_configuration(const struct generation_source *source)
@@ -88,9 +137,9 @@ int check_configuration(const struct generation_source *source)
 		err = generation_read(&quiet, NULL, 1, &g, &warnings, &detail);
 	for (size_t i = 0; i < warnings.count; i++)
 		(void)fprintf(stderr, "warning: %s\n", warnings.texts[i]);
-	settings_warnings_done(&warnings);
 	if (err == ERR_OK)
-		err = check_tables(g, &detail);
+		err = check_tables(source, g, warnings.count, &detail);
+	settings_warnings_done(&warnings);
 	if (err == ERR_OK)
 		return EX_OK;
 	(void)fprintf(stderr, "hsmdkim: %s\n",

@@ -6,6 +6,9 @@
 
 #include <sys/types.h>
 
+/** The signer process's program, beside ours. */
+#define CHILD_SIGNER_PROGRAM "hsmdkim-signer"
+
 /** A user to become. */
 struct child_user {
 	bool set;

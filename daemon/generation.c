@@ -49,8 +49,7 @@ enum err generation_enter_base(const struct generation_source *source, struct er
 	return ERR_CONFIG;
 }
 
-/* Whom key and PIN files may belong to besides root: the user who signs with them. */
-static enum err find_owner(const struct settings *s, uid_t *ret_owner, struct err_detail *detail)
+enum err generation_key_owner(const struct settings *s, uid_t *ret_owner, struct err_detail *detail)
 {
 	bool own = s->signer_user_id != NULL;
 	const char *spec = own ? s->signer_user_id : s->user_id;
@@ -146,7 +145,7 @@ static enum err read_into(struct generation *g, const struct generation_source *
 	if (err == ERR_OK && old != NULL)
 		err = settings_keep_start(g->settings, old->settings, warnings);
 	if (err == ERR_OK)
-		err = find_owner(g->settings, &reading.owner, detail);
+		err = generation_key_owner(g->settings, &reading.owner, detail);
 	if (err != ERR_OK)
 		return err;
 	settings_each_file(g->settings, read_one, &reading);

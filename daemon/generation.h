@@ -9,6 +9,7 @@
 #include "config/settings.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /** A setting given on the command line: it beats the file, on reload, too. */
 struct generation_override {
@@ -60,5 +61,10 @@ void generation_free(struct generation **generation);
 /** Hand it to a child. The milter's settings leave out where keys and PINs are. */
 NODISCARD enum err generation_send_signer(const struct generation *g, int sock);
 NODISCARD enum err generation_send_milter(const struct generation *g, int sock);
+
+/** Whom key and PIN files may belong to besides root: the user who signs with them. @return
+ * ERR_CONFIG */
+NODISCARD enum err generation_key_owner(const struct settings *s, uid_t *ret_owner,
+					struct err_detail *detail);
 
 #endif

@@ -39,7 +39,7 @@ static void tell(struct supervisor *s, enum child_id id, enum handover_type type
 
 static void spawn(struct supervisor *s, enum child_id id)
 {
-	char *const signer_argv[] = { (char[]){ SUPERVISOR_SIGNER_PROGRAM }, NULL };
+	char *const signer_argv[] = { (char[]){ CHILD_SIGNER_PROGRAM }, NULL };
 	char *const milter_argv[] = { (char[]){ "hsmdkim" }, (char[]){ MILTERPROC_ARGUMENT },
 				      NULL };
 	struct child *child = &s->child[id];

@@ -106,7 +106,7 @@ int supervisor_prepare(struct supervisor *s)
 		logsetup_apply(s->current->settings);
 	logsetup_warnings(&warnings);
 	if (err == ERR_OK)
-		err = child_program_path(SUPERVISOR_SIGNER_PROGRAM, s->child[CHILD_SIGNER].path,
+		err = child_program_path(CHILD_SIGNER_PROGRAM, s->child[CHILD_SIGNER].path,
 					 PATH_MAX);
 	if (err == ERR_OK)
 		err = child_program_path(NULL, s->child[CHILD_MILTER].path, PATH_MAX);

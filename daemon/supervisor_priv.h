@@ -15,7 +15,6 @@
 #define NOTES_MAX 256u
 
 /* Lies beside our own program. */
-#define SUPERVISOR_SIGNER_PROGRAM "hsmdkim-signer"
 
 struct child {
 	pid_t pid; /* -1: none */

@@ -20,6 +20,7 @@ enum dataset_flags {
 	DATASET_ICASE = 1,	/**< A-Z in keys count as a-z */
 	DATASET_NEED_VALUE = 2, /**< a row without a value is an error that names file and line */
 	DATASET_UNIQUE = 4,	/**< a repeated key is an error that names both lines */
+	DATASET_WALKED = 16,	/**< dataset_each() only, no look-up: an exact set needs no index */
 	DATASET_LIVE =
 		8, /**< the caller looks up with dataset_read(): lmdb: may stay in its file */
 };

@@ -83,7 +83,7 @@ enum err dataset_index(struct dataset *set, row_class_fn classify, struct err_de
 
 	if ((set->flags & DATASET_NEED_VALUE) != 0)
 		e = check_values(set, detail);
-	if (e == ERR_OK)
+	if (e == ERR_OK && (set->flags & DATASET_WALKED) == 0)
 		e = rows_index(&set->rows, classify, (set->flags & DATASET_ICASE) != 0, unique);
 	return e == ERR_OK && unique ? check_unique(set, detail) : e;
 }
@@ -110,25 +110,42 @@ size_t dataset_count_rows(const struct dataset *set)
 	return set->rows.count;
 }
 
+#define NUMBER_ROOM 24
+
+/* printf() would take a third of the time in which a million rows are walked. */
+static void put_number(char *to, unsigned long number)
+{
+	char digits[NUMBER_ROOM];
+	size_t at = sizeof(digits);
+
+	digits[--at] = '\0';
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number != 0);
+	memcpy(to, digits + at, sizeof(digits) - at);
+}
+
 enum err dataset_each_row(const struct dataset *set,
 			  bool (*fn)(void *ctx, struct slice key, struct slice value,
 				     const char *origin),
 			  void *ctx)
 {
-	size_t room = strlen(set->origin) + 24;
-	char *origin = malloc(room);
+	size_t prefix = strlen(set->origin) + 1;
+	char *origin = malloc(prefix + NUMBER_ROOM);
 	unsigned long line = 1;
 	size_t offset = 0;
 
 	if (origin == NULL)
 		return ERR_NOMEM;
+	(void)snprintf(origin, prefix + NUMBER_ROOM, "%s:", set->origin);
 	for (uint32_t i = 0; i < set->rows.count; i++) {
 		struct slice key;
 		struct slice value;
 
 		rows_get(&set->rows, i, &key, &value);
 		line = rows_line_after(&set->rows, i, line, &offset);
-		(void)snprintf(origin, room, "%s:%lu", set->origin, line);
+		put_number(origin + prefix, line);
 		if (!fn(ctx, key, value, origin))
 			break;
 	}

@@ -23,6 +23,8 @@ struct check {
 	enum err e;
 	struct err_detail *detail;
 	bool live;
+	bool (*fn)(void *ctx, const struct keytable_row *row, const char *origin); /* may be NULL */
+	void *ctx;
 };
 
 /* Their text would have to be kept for as long as the key is in use. */
@@ -44,6 +46,8 @@ static bool check_row(void *ctx, struct slice key, struct slice value, const cha
 			       LIMIT_KEY_NAME_BYTES);
 		check->e = ERR_CONFIG;
 	}
+	if (check->e == ERR_OK && check->fn != NULL)
+		return check->fn(check->ctx, &row, origin);
 	if (check->e != ERR_OK) {
 		char shown[80];
 
@@ -53,12 +57,18 @@ static bool check_row(void *ctx, struct slice key, struct slice value, const cha
 	return check->e == ERR_OK;
 }
 
+static enum err check_rows(const struct keytable *table, struct check *check)
+{
+	enum err e = table->set != NULL ? dataset_each(table->set, check_row, check) : ERR_OK;
+
+	return e == ERR_OK ? check->e : e;
+}
+
 enum err keytable_check(const struct keytable *table, struct err_detail *detail)
 {
-	struct check check = { ERR_OK, detail, keytable_is_live(table) };
-	enum err e = table->set != NULL ? dataset_each(table->set, check_row, &check) : ERR_OK;
+	struct check check = { .detail = detail, .live = keytable_is_live(table) };
 
-	return e == ERR_OK ? check.e : e;
+	return check_rows(table, &check);
 }
 
 bool keytable_is_live(const struct keytable *table)
@@ -69,6 +79,15 @@ bool keytable_is_live(const struct keytable *table)
 enum err keytable_open(const char *spec, struct files *files, struct keytable **ret_table,
 		       struct err_detail *detail)
 {
+	return keytable_open_each(spec, files, NULL, NULL, ret_table, detail);
+}
+
+enum err keytable_open_each(const char *spec, struct files *files,
+			    bool (*fn)(void *ctx, const struct keytable_row *row,
+				       const char *origin),
+			    void *ctx, struct keytable **ret_table, struct err_detail *detail)
+{
+	struct check check = { .detail = detail, .fn = fn, .ctx = ctx };
 	AUTO(keytable_free) struct keytable *t = calloc(1, sizeof(*t));
 	enum err e;
 
@@ -77,7 +96,7 @@ enum err keytable_open(const char *spec, struct files *files, struct keytable **
 	e = dataset_open("KeyTable", spec, DATASET_NEED_VALUE | DATASET_UNIQUE | DATASET_LIVE,
 			 files, &t->set, detail);
 	if (e == ERR_OK && !dataset_is_live(t->set))
-		e = keytable_check(t, detail);
+		e = check_rows(t, &check);
 	if (e != ERR_OK)
 		return e;
 	*ret_table = t;
@@ -140,6 +159,18 @@ static enum err find_value(const struct keytable *table, struct slice name, stru
 	if (e == ERR_OK)
 		*ret_value = row.value;
 	return e == ERR_NOT_FOUND ? ERR_KEY_UNKNOWN : e;
+}
+
+bool keytable_has(const struct keytable *table, struct slice name)
+{
+	struct buf room;
+	struct slice value;
+	enum err e;
+
+	buf_init(&room, LMDBFILE_VALUE_BYTES_MAX);
+	e = find_value(table, name, &room, &value);
+	buf_done(&room);
+	return e != ERR_KEY_UNKNOWN;
 }
 
 /* OpenDKIM's rule: only a path from the root has a place for the domain, and d= goes there. */

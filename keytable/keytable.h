@@ -29,6 +29,13 @@ struct keytable_row {
 NODISCARD enum err keytable_open(const char *spec, struct files *files, struct keytable **ret_table,
 				 struct err_detail *detail);
 
+/** As keytable_open(); each row is shown to fn, too, when it was checked. A live table's are not.
+ * @param fn return false to stop; the caller keeps the reason */
+NODISCARD enum err
+keytable_open_each(const char *spec, struct files *files,
+		   bool (*fn)(void *ctx, const struct keytable_row *row, const char *origin),
+		   void *ctx, struct keytable **ret_table, struct err_detail *detail);
+
 /** The table of Domain/Selector/KeyFile: one row, its name is "" (the signing decision asks for
  * that name). */
 NODISCARD enum err keytable_open_single(const char *domain, const char *selector, const char *key,
@@ -55,6 +62,9 @@ size_t keytable_count(const struct keytable *table);
 NODISCARD enum err keytable_find(const struct keytable *table, struct slice name,
 				 struct slice from_domain, struct keytable_row *ret_row,
 				 char **ret_domain, char **ret_ref);
+
+/** True when the table has a row of that name. A live table that cannot be read says true. */
+bool keytable_has(const struct keytable *table, struct slice name);
 
 /** Every row in file order. @param fn return false to stop */
 NODISCARD enum err

@@ -120,6 +120,22 @@ enum err signtable_check(const struct signtable *table,
 	return e == ERR_OK ? check.e : e;
 }
 
+enum err signtable_check_spec(const char *spec, struct files *files,
+			      bool (*known)(void *ctx, struct slice key_name), void *ctx,
+			      struct err_detail *detail)
+{
+	struct signtable t = { NULL };
+	enum err e =
+		dataset_open("SigningTable", spec,
+			     DATASET_ICASE | DATASET_NEED_VALUE | DATASET_LIVE | DATASET_WALKED,
+			     files, &t.set, detail);
+
+	if (e == ERR_OK && !dataset_is_live(t.set))
+		e = signtable_check(&t, known, ctx, detail);
+	dataset_free(&t.set);
+	return e;
+}
+
 /* One look-up of an author, while it runs. */
 struct search {
 	const struct signtable *table;

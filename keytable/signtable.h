@@ -48,4 +48,13 @@ NODISCARD enum err signtable_check(const struct signtable *table,
 				   bool (*known)(void *ctx, struct slice key_name), void *ctx,
 				   struct err_detail *detail);
 
+/**
+ * The same for a table that is not needed otherwise, in one walk; rows of a live one (lmdb:) are
+ * not looked at.
+ * @return as dataset_open() and signtable_check()
+ */
+NODISCARD enum err signtable_check_spec(const char *spec, struct files *files,
+					bool (*known)(void *ctx, struct slice key_name), void *ctx,
+					struct err_detail *detail);
+
 #endif

@@ -31,22 +31,12 @@ struct keyring {
 
 /* ---- tables ---- */
 
-static enum err open_table(struct keyring *r, struct err_detail *detail)
-{
-	const struct settings *s = r->settings;
-
-	if (s->key_table != NULL)
-		return keytable_open(s->key_table, r->files, &r->table, detail);
-	if (s->key_file != NULL && s->selector != NULL)
-		return keytable_open_single("%", s->selector, s->key_file, &r->table, detail);
-	return ERR_OK;
-}
-
 struct uri_check {
 	struct err_detail *detail;
 	enum err err;
 };
 
+/* A URI that can match no key, or any, is found at load, not by the first message. */
 static bool check_uri(void *ctx, const struct keytable_row *row, const char *origin)
 {
 	AUTO(p11_uri_free) struct p11_uri *uri = NULL;
@@ -60,41 +50,36 @@ static bool check_uri(void *ctx, const struct keytable_row *row, const char *ori
 	return check->err == ERR_OK;
 }
 
-/* A URI that can match no key, or any, is found at load, not by the first message. */
-static enum err check_uris(const struct keyring *r, struct err_detail *detail)
+static enum err open_table(struct keyring *r, struct err_detail *detail)
 {
+	const struct settings *s = r->settings;
 	struct uri_check check = { .detail = detail, .err = ERR_OK };
-	bool walk = r->table != NULL && !keytable_is_live(r->table);
-	enum err e = walk ? keytable_each(r->table, check_uri, &check) : ERR_OK;
+	enum err e = ERR_OK;
 
+	if (s->key_table != NULL) {
+		e = keytable_open_each(s->key_table, r->files, check_uri, &check, &r->table,
+				       detail);
+	} else if (s->key_file != NULL && s->selector != NULL) {
+		e = keytable_open_single("%", s->selector, s->key_file, &r->table, detail);
+		if (e == ERR_OK)
+			e = keytable_each(r->table, check_uri, &check);
+	}
 	return e != ERR_OK ? e : check.err;
 }
 
 static bool row_exists(void *ctx, struct slice name)
 {
-	struct keyring *r = ctx;
-	struct keytable_row row;
-	char *domain = NULL;
-	char *ref = NULL;
-	enum err e = keytable_find(r->table, name, SLICE_LIT("example.com"), &row, &domain, &ref);
+	const struct keyring *r = ctx;
 
-	free(domain);
-	free(ref);
-	return e != ERR_KEY_UNKNOWN;
+	return keytable_has(r->table, name);
 }
 
 static enum err check_signing_table(struct keyring *r, struct err_detail *detail)
 {
-	AUTO(signtable_free) struct signtable *table = NULL;
-	enum err e;
-
 	if (r->settings->signing_table == NULL || r->table == NULL ||
 	    !r->settings->check_signing_table)
 		return ERR_OK;
-	e = signtable_open(r->settings->signing_table, r->files, &table, detail);
-	return e == ERR_OK && !signtable_is_live(table)
-		       ? signtable_check(table, row_exists, r, detail)
-		       : e;
+	return signtable_check_spec(r->settings->signing_table, r->files, row_exists, r, detail);
 }
 
 /* ---- tokens ---- */
@@ -134,6 +119,65 @@ static enum err open_tokens(struct keyring *r, const struct keyring *before, cha
 	return e;
 }
 
+/* ---- without a key or a token: -n ---- */
+
+static enum err check_token_uris(const struct keyring *r, struct err_detail *detail)
+{
+	AUTO(tokentable_free) struct tokentable *table = NULL;
+	enum err e = tokentable_load(r->settings, r->files, &table, detail);
+
+	for (size_t i = 0; e == ERR_OK && i < table->count; i++) {
+		AUTO(p11_uri_free) struct p11_uri *uri = NULL;
+
+		if (table->rows[i].uri == NULL)
+			continue;
+		e = p11_uri_parse(slice_str(table->rows[i].uri), P11_URI_TOKEN, &uri, detail);
+		if (e != ERR_OK)
+			err_detail_prefix(detail, "token %s: ", table->rows[i].name);
+	}
+	return e;
+}
+
+/* What a start leaves to the look-ups. */
+static enum err check_live_tables(struct keyring *r, struct err_detail *detail)
+{
+	AUTO(signtable_free) struct signtable *signers = NULL;
+	struct uri_check check = { .detail = detail, .err = ERR_OK };
+	enum err e = ERR_OK;
+
+	if (r->table != NULL && keytable_is_live(r->table)) {
+		e = keytable_check(r->table, detail);
+		if (e == ERR_OK)
+			e = keytable_each(r->table, check_uri, &check);
+		if (e == ERR_OK)
+			e = check.err;
+	}
+	if (e == ERR_OK && r->settings->signing_table != NULL)
+		e = signtable_open(r->settings->signing_table, r->files, &signers, detail);
+	if (e == ERR_OK && signers != NULL && signtable_is_live(signers))
+		e = signtable_check(
+			signers,
+			r->table != NULL && r->settings->check_signing_table ? row_exists : NULL, r,
+			detail);
+	return e;
+}
+
+enum err keyring_check(const struct settings *settings, struct files *files,
+		       struct err_detail *detail)
+{
+	struct keyring r = { .settings = (struct settings *)settings, .files = files };
+	enum err e = open_table(&r, detail);
+
+	if (e == ERR_OK)
+		e = check_signing_table(&r, detail);
+	if (e == ERR_OK)
+		e = check_live_tables(&r, detail);
+	if (e == ERR_OK)
+		e = check_token_uris(&r, detail);
+	keytable_free(&r.table);
+	return e;
+}
+
 /* ---- life ---- */
 
 enum err keyring_new(uint32_t number, struct settings *settings, struct files *files,
@@ -159,8 +203,6 @@ enum err keyring_new(uint32_t number, struct settings *settings, struct files *f
 	};
 	r->places = calloc(PLACES, sizeof(*r->places));
 	e = r->places != NULL ? open_table(r, detail) : ERR_NOMEM;
-	if (e == ERR_OK)
-		e = check_uris(r, detail);
 	if (e == ERR_OK)
 		e = check_signing_table(r, detail);
 	if (e == ERR_OK)

@@ -26,6 +26,14 @@ struct keyring;
 NODISCARD enum err keyring_new(uint32_t number, struct settings *settings, struct files *files,
 			       const struct keyring *before, char *const *pin_notes,
 			       struct keyring **ret_ring, struct err_detail *detail);
+/**
+ * For -n: all that keyring_new() checks, every row of lmdb: tables, too; no key, token or module is
+ * touched.
+ * @return as keyring_new()
+ */
+NODISCARD enum err keyring_check(const struct settings *settings, struct files *files,
+				 struct err_detail *detail);
+
 struct keyring *keyring_ref(struct keyring *ring);
 void keyring_unref(struct keyring **ring);
 

@@ -419,3 +419,21 @@ void signer_process_run(void)
 	for (;;)
 		turn(&p);
 }
+
+int signer_process_check(void)
+{
+	struct handover_msg msg;
+	struct err_detail detail = { "" };
+	enum err e = handover_recv(HANDOVER_FD, -1, &msg);
+
+	if (e != ERR_OK || msg.type != HANDOVER_LOAD)
+		return SIGNER_EXIT_LOST;
+	e = keyring_check(msg.settings, msg.files, &detail);
+	if (e == ERR_OK)
+		say(HANDOVER_LOADED, msg.generation, NULL);
+	else
+		say(HANDOVER_FAILED, msg.generation,
+		    detail.text[0] != '\0' ? detail.text : err_text(e));
+	handover_msg_done(&msg);
+	return SIGNER_EXIT_OK;
+}

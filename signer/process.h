@@ -11,6 +11,9 @@ enum {
 	SIGNER_EXIT_RESTART = 75, /**< a module needs a new process (EX_TEMPFAIL) */
 };
 
+/** HANDOVER_CHECK_ARGUMENT. @return exit status */
+int signer_process_check(void);
+
 /** Serve until told to stop; never returns: worker threads may hang in a module. */
 __attribute__((noreturn)) void signer_process_run(void);
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -31,7 +32,7 @@ static bool lock_process(void)
 	       signal(SIGPIPE, SIG_IGN) != SIG_ERR;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	if (!has_supervisor()) {
 		(void)fputs("hsmdkim-signer is started by hsmdkim; see hsmdkim(8)\n", stderr);
@@ -39,5 +40,7 @@ int main(void)
 	}
 	if (!lock_process())
 		return SIGNER_EXIT_FAILED;
+	if (argc == 2 && strcmp(argv[1], HANDOVER_CHECK_ARGUMENT) == 0)
+		return signer_process_check();
 	signer_process_run();
 }

@@ -538,6 +538,85 @@ static void a_reader_beside_a_writer_sees_whole_pages(void **state)
 	mdb_env_close(race.env);
 }
 
+/* --- slow: what sizes cost; printed, and asserted with much room -------------------------------
+ */
+
+#define LOOKUPS 200000
+
+static void write_rows(const char *before, int rows)
+{
+	FILE *out = fopen(tables_path, "w");
+
+	assert_non_null(out);
+	for (int i = 0; i < rows; i++)
+		(void)fprintf(out, "%sdomain%07d.example.com key%07d\n", before, i, i);
+	assert_int_equal(fclose(out), 0);
+}
+
+/* Microseconds of CPU that one look-up of an author takes. */
+static double lookup_us(const char *what, const char *spec, int rows)
+{
+	AUTO(files_free) struct files *files = files_new_real();
+	AUTO(signtable_free) struct signtable *t = NULL;
+	AUTO(arena_free) struct arena *arena = arena_new(65536);
+	struct signtable_match m;
+	size_t count;
+	int start = cpu_ms();
+	int opened;
+	double us;
+
+	assert_int_equal(signtable_open(spec, files, &t, NULL), ERR_OK);
+	opened = cpu_ms() - start;
+	start = cpu_ms();
+	for (int i = 0; i < LOOKUPS; i++) {
+		char domain[64];
+		int row = (int)((unsigned)i * 7919U % (unsigned)rows);
+		int n = snprintf(domain, sizeof(domain), "domain%07d.example.com", row);
+
+		arena_reset(arena);
+		assert_int_equal(signtable_find(t, SLICE_LIT("user"), slice_of(domain, (size_t)n),
+						false, arena, &m, 1, &count),
+				 ERR_OK);
+		assert_int_equal(count, 1);
+	}
+	us = (cpu_ms() - start) * 1000.0 / LOOKUPS;
+	print_message("%-30s %7d rows: opened in %4d ms, a look-up takes %.2f us of CPU\n", what,
+		      rows, opened, us);
+	return us;
+}
+
+static void look_ups_cost_the_same_whatever_the_size(void **state)
+{
+	static const int sizes[] = { 10, 100000, 1000000 };
+	AUTO(files_free) struct files *files = files_new_real();
+	char lmdb[96];
+	char text[96];
+	size_t rows;
+	int start;
+
+	(void)state;
+	if (getenv("HSMDKIM_SLOW") == NULL)
+		return;
+	(void)snprintf(lmdb, sizeof(lmdb), "lmdb:%s", lmdb_path);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		AUTO(files_free) struct files *one = files_new_real();
+
+		write_rows("", sizes[i]);
+		(void)snprintf(text, sizeof(text), "file:%s", tables_path);
+		assert_true(lookup_us("file:", text, sizes[i]) < 20);
+		start = cpu_ms();
+		assert_int_equal(
+			mktable_build(MKTABLE_SIGNINGTABLE, text, one, lmdb_path, &rows, NULL),
+			ERR_OK);
+		print_message("hsmdkim-mktable: %zu rows in %d ms of CPU\n", rows,
+			      cpu_ms() - start);
+		assert_true(lookup_us("lmdb:", lmdb, sizes[i]) < 200);
+		write_rows("*@", sizes[i]);
+		(void)snprintf(text, sizeof(text), "refile:%s", tables_path);
+		assert_true(lookup_us("refile: of *@domain", text, sizes[i]) < 40);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -551,6 +630,7 @@ int main(void)
 		cmocka_unit_test(damaged_files_are_errors),
 		cmocka_unit_test(a_file_that_is_overwritten_in_place_is_survived),
 		cmocka_unit_test(a_reader_beside_a_writer_sees_whole_pages),
+		cmocka_unit_test(look_ups_cost_the_same_whatever_the_size),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

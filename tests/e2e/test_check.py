@@ -1,0 +1,76 @@
+#!/usr/bin/python3
+"""hsmdkim -n over an opendkim.conf: right or wrong with file and line, and the report of what is left to do."""
+import os
+import subprocess
+
+import harness
+
+
+class Check(harness.Case):
+    def check(self, conf, *options):
+        return subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-n", "-x", self.write("opendkim.conf", conf), *options],
+                              capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+
+    def tables(self, keys, signers="example.com k1\n"):
+        return f"Mode s\nKeyTable {self.write('KeyTable', keys)}\nSigningTable {self.write('SigningTable', signers)}\n"
+
+    def test_report(self):
+        harness.make_key_file(self.path("one.pem"))
+        os.chmod(self.path("one.pem"), 0o644)
+        conf = self.tables(f"k1 example.com:s1:{self.path('one.pem')}\nk2 %:s2:/keys/%.pem\nk3 example.org:s3:pkcs11:token=T;object=k\n")
+        run = self.check(conf + "Statistics /x\nMultipleSignatures yes\nPKCS11Module /m.so\n")
+        self.assertEqual(0, run.returncode, run.stderr)
+        self.assertIn("Statistics", run.stderr)
+        for text in ("works: PKCS11Module Mode KeyTable SigningTable MultipleSignatures\n", "KeyTable: 3 keys\n", "see the 1 warning\n",
+                     "MultipleSignatures: all rows", f"--token 'pkcs11:token=LABEL' -d 'example.com' -s 's1' --import '{self.path('one.pem')}'\n",
+                     "-d 'DOMAIN' -s 's2' --import '/keys/%.pem'\n", "keys: 1 on tokens, 2 in files, 0 in the table itself\n",
+                     f"chmod 0600 {self.path('one.pem')}"):
+            self.assertIn(text, run.stdout)
+        self.assertEqual(1, run.stdout.count("permissions:"))
+
+    def test_the_token_of_the_table_is_named(self):
+        conf = self.tables("k1 example.com:s1:/k.pem\n") + "TokenTable " + self.write("tokens", "hsm pkcs11:token=Mail?module-path=/m.so\n")
+        self.assertIn("--token 'pkcs11:token=Mail'", self.check(conf).stdout)
+
+    def test_many_keys_are_counted(self):
+        rows = "".join(f"k{i} example.com:s{i}:/k{i}.pem\n" for i in range(1, 1000))
+        run = self.check(self.tables(rows))
+        self.assertEqual(0, run.returncode)
+        self.assertIn("... and 959 more\n", run.stdout)
+        self.assertEqual(40, run.stdout.count("--import"))
+
+    def test_a_hostile_name_is_no_command(self):
+        rows = "k1 example.com:s1:/tmp/a';reboot;'.pem\n"
+        self.assertIn("--import '/tmp/a'\\'';reboot;'\\''.pem'\n", self.check(self.tables(rows)).stdout)
+
+    def test_faults(self):
+        """Exit 78, and where: what a start would find, and what only the signer process knows."""
+        one = "k1 example.com:s1:/k.pem\n"
+        for name, conf, text in (
+                ("unknown key", None, "SigningTable:1: 'example.com' -> 'nosuch'"),
+                ("URI", None, "KeyTable:1: the URI names no key"),
+                ("token", "TokenTable " + self.write("tokens", "a pkcs11:bogus=1?module-path=/m.so\n"), 'unknown attribute "bogus"'),
+                ("host bits", "InternalHosts 192.0.2.1/24\n", "write 192.0.2.0/24"),
+                ("socket", "Socket nonsense:x\n", "ocket")):
+            with self.subTest(name=name):
+                if name == "URI":
+                    conf = self.tables("k1 example.com:s1:pkcs11:token=x\n")
+                elif name == "unknown key":
+                    conf = self.tables(one, "example.com nosuch\n")
+                run = self.check(conf)
+                self.assertEqual(78, run.returncode, run.stdout)
+                self.assertIn(text, run.stderr)
+
+    def test_rows_of_lmdb_tables_are_walked(self):
+        harness.need(self, os.access(os.path.join(harness.BIN, "hsmdkim-mktable"), os.X_OK), "hsmdkim-mktable")
+        self.write("KeyTable", "k1 example.com:s1:/k.pem\n")
+        self.write("SigningTable", "example.com k1\nexample.org nosuch\n")
+        for name in ("KeyTable", "SigningTable"):
+            harness.run([os.path.join(harness.BIN, "hsmdkim-mktable"), "-t", name, self.path(name), self.path(name + ".lmdb")])
+        run = self.check(f"Mode s\nKeyTable lmdb:{self.path('KeyTable.lmdb')}\nSigningTable lmdb:{self.path('SigningTable.lmdb')}\n")
+        self.assertEqual(78, run.returncode)
+        self.assertIn("'example.org' -> 'nosuch' names a key", run.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -103,7 +103,9 @@ static void read_key(struct keyset_row *row, enum keyref_kind kind, struct token
 		e = pubtext_from_pubkey(key, &row->key);
 	row->has_key = e == ERR_OK;
 	row->why = e;
-	if (e != ERR_OK && row->error.text[0] == '\0')
+	if (e == ERR_OK) /* a detail means something together with an error only */
+		row->error.text[0] = '\0';
+	else if (row->error.text[0] == '\0')
 		err_detail_set(&row->error, "%s", err_text(e));
 }
 

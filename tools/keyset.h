@@ -15,7 +15,7 @@ struct keyset_row {
 	bool has_key; /**< key holds its public half */
 	struct pubtext key;
 	enum err why;		       /**< ERR_OK: key was read, or there is none to read */
-	struct err_detail error;       /**< why the key could not be read; empty: it could */
+	struct err_detail error;       /**< why, in words */
 	const struct keyset_row *twin; /**< a row of another record with the same key, by
 					  keyset_index() */
 	bool any_domain; /**< the row says % and no domain was given: nothing was read */

@@ -260,7 +260,7 @@ void testkey_check(const struct testkey_plan *plan, struct testkey_row *row)
 	struct keycheck_want want = want_of(row->key);
 	struct dns_answer answer;
 
-	if (row->key->any_domain || row->key->error.text[0] != '\0') {
+	if (row->key->any_domain || row->key->why != ERR_OK) {
 		row->result.id = row->key->any_domain ? KEY_NO_DOMAIN : KEY_UNREADABLE;
 		buf_add_str(&row->found, row->key->error.text);
 		return;

@@ -1,4 +1,5 @@
 """hsmdkim-genkey on a SoftHSM token: attributes, names, refusals, import, lists; read back by other programs."""
+import json
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import time
 import unittest
 
 from common import BIN, SOFTHSM, TokenCase, zone_strings
+from nameserver import Bind
 from test_testkey import RSA, make_key
 
 URI = re.compile(r"pkcs11:\S+")
@@ -62,6 +64,25 @@ class Making(GenkeyToken):
         run = subprocess.run(["openssl", "dgst", "-sha256", "-verify", self.path("pub.pem"), "-signature", self.path("sig"), data],
                              capture_output=True, text=True)
         self.assertIn("Verified OK", run.stdout)
+
+    def test_testkey_compares_the_record_with_the_token(self):
+        lines = [self.good("-s", s, "-d", "example.com", "--type", kind).stdout for s, kind in (("r", "rsa"), ("e", "ed25519"))]
+        uris = [URI.search(text)[0] for text in lines]
+        zone = "@ NS ns1\nns1 A 127.0.0.1\n" + self.read("r.txt") + self.read("e.txt")
+        server = Bind(self.path("named"), {"example.com": zone})
+        self.addCleanup(server.stop)
+        self.write("KeyTable", "r example.com:r:%s\ne example.com:e:%s\nx example.com:r:%s\ny example.com:r:%s\n" % (
+            *uris, uris[1], uris[0].replace("object=r.", "object=z.")))
+        conf = self.write("conf", "KeyTable %s\nSigningTable csl:x=r\nPKCS11Module %s\nPKCS11PinSource file:%s\n" % (
+            self.path("KeyTable"), SOFTHSM, self.pin))
+        run = self.run_tool("hsmdkim-testkey", "-x", conf, "--nameserver", server.at(), "--json")
+        rows = json.loads(run.stdout)
+        self.assertEqual([(r["code"], r["owner"]) for r in rows], [("ok", None), ("shared", "x"), ("other_key", "r"), ("no_key", None)])
+        self.assertEqual(run.returncode, 71)
+        self.assertIn("object=", rows[3]["found"])
+        run = self.run_tool("hsmdkim-testkey", "-x", "/dev/null", "--nameserver", server.at(), "-d", "example.com", "-s", "r", "-k", uris[0],
+                            *self.token_options)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
 
     def test_object_and_id_can_be_chosen(self):
         run = self.run_tool("hsmdkim-genkey", "--token", "pkcs11:token=dkim;object=my%20key;id=%07", *self.token_options, "-D", self.dir,

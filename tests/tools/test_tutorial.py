@@ -36,6 +36,7 @@ class Tutorial(harness.Case):
         self.addCleanup(self.postfix.stop)
         self.postfix.start()
         os.mkdir(self.path("bin"))
+        self.sbin = self.path("root/usr/sbin")  # where the page's first command puts them
         self.shims()
 
     def shim(self, name, text):
@@ -44,22 +45,25 @@ class Tutorial(harness.Case):
     def shims(self):
         ask = "--nameserver %s" % self.server.at()
         self.shim("apt-get", "exit 0")
-        self.shim("systemctl", "[ \"$*\" = 'start hsmdkim' ] || exit 1\n%s/hsmdkim -f -x %s/root/etc/hsmdkim.conf 2>>%s/log >&2 </dev/null & "
-                  "echo $! >%s/pid" % (BIN, self.directory, self.directory, self.directory))
+        self.shim("systemd-sysusers", "exit 0")
+        self.shim("cmake", "[ \"$*\" = '--install build/release --prefix /usr' ] || exit 1\nDESTDIR=%s/root exec %s --install %s --prefix /usr" % (
+            self.directory, find_program("cmake"), os.path.dirname(os.path.abspath(BIN))))
+        self.shim("systemctl", "[ \"$*\" = daemon-reload ] && exit\n[ \"$*\" = 'start hsmdkim' ] || exit 1\n%s/hsmdkim -f -x %s/root/etc/hsmdkim.conf 2>>%s/log >&2 </dev/null & "
+                  "echo $! >%s/pid" % (self.sbin, self.directory, self.directory, self.directory))
         self.shim("postconf", "exec /usr/sbin/postconf -c %s \"$@\"" % self.postfix.conf)
         self.shim("postfix", "exec /usr/sbin/postfix -c %s \"$@\"" % self.postfix.conf)
         self.shim("sendmail", "exec /usr/sbin/sendmail -C %s \"$@\"" % self.postfix.conf)
         self.shim("nsupdate", "(echo server 127.0.0.1 %d; cat \"$3\") | /usr/bin/nsupdate \"$1\" \"$2\"" % self.server.port)
-        self.shim("hsmdkim-testkey", "exec %s/hsmdkim-testkey %s --port %d \"$@\"" % (BIN, ask, self.server.port))
-        self.shim("hsmdkim-testmsg", "exec %s/hsmdkim-testmsg %s \"$@\"" % (BIN, ask))
+        self.shim("hsmdkim-testkey", "exec %s/hsmdkim-testkey %s --port %d \"$@\"" % (self.sbin, ask, self.server.port))
+        self.shim("hsmdkim-testmsg", "exec %s/hsmdkim-testmsg %s \"$@\"" % (self.sbin, ask))
 
     def commands(self):
         """All ```sh blocks as one script, its paths below our root."""
         with open(os.path.join(SRCDIR, "docs/TUTORIAL.md"), encoding="utf-8") as page:
             blocks = re.findall(r"^```sh\n(.*?)^```$", page.read(), re.M | re.S)
-        self.assertGreaterEqual(len(blocks), 9)
+        self.assertGreaterEqual(len(blocks), 10)
         text = "".join(blocks)
-        for path in ("/etc/hsmdkim", "/var/lib/hsmdkim-token"):
+        for path in ("/etc/hsmdkim", "/etc/systemd", "/var/lib/hsmdkim-token"):
             text = text.replace(path, self.path("root") + path)
         text = text.replace("8891", str(self.port)).replace("hsmdkim:", harness.USER + ":").replace(
             "UserID           hsmdkim", "UserID           " + harness.USER).replace("Syslog           yes", "Syslog           no")
@@ -99,7 +103,7 @@ class Tutorial(harness.Case):
 
     def run_script(self, script):
         run = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120,
-                             env={**os.environ, "PATH": "%s:%s:%s:/usr/sbin:/sbin" % (self.path("bin"), BIN, os.environ["PATH"])})
+                             env={**os.environ, "PATH": "%s:%s:%s:/usr/sbin:/sbin" % (self.path("bin"), self.sbin, os.environ["PATH"])})
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr + self.log())
         return run.stdout
 

@@ -16,5 +16,7 @@ extern const struct clock_ops clock_system;
 
 /** Milliseconds of CLOCK_MONOTONIC, the deadline clock of the whole program. */
 int64_t clock_mono_ms(void);
+/** The same in microseconds: to measure how long something takes. */
+int64_t clock_mono_us(void);
 
 #endif

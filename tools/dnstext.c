@@ -104,19 +104,3 @@ void dnstext_quote(struct slice data, struct buf *out)
 {
 	dnstext_quote_split(data, DNSTEXT_STRING_BYTES, " ", out);
 }
-
-void dnstext_json_string(struct slice text, struct buf *out)
-{
-	buf_add_ch(out, '"');
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
-
-		if (c == '"' || c == '\\')
-			buf_add_fmt(out, "\\%c", c);
-		else if (c < 0x20 || c > 0x7e)
-			buf_add_fmt(out, "\\u%04x", c);
-		else
-			buf_add_ch(out, (char)c);
-	}
-	buf_add_ch(out, '"');
-}

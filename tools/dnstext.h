@@ -56,7 +56,4 @@ void dnstext_explain_names(const struct dnstext *record, struct buf *out);
  * between. */
 void dnstext_quote(struct slice data, struct buf *out);
 
-/** Text as a JSON string, with its quotes; bytes that are not ASCII become \u00XX. */
-void dnstext_json_string(struct slice text, struct buf *out);
-
 #endif

@@ -1,4 +1,5 @@
 /* The forms of a key record, one function each. */
+#include "base/json.h"
 #include "tools/dnstext_priv.h"
 
 /* Characters of p= in one string of opendkim-genkey's file. */
@@ -49,7 +50,7 @@ static void add_json_made(const char *key,
 	make(record, &text);
 	buf_add_str(&text, post);
 	buf_add_fmt(out, "\"%s\": ", key);
-	dnstext_json_string(buf_slice(&text), out);
+	json_add_string(buf_slice(&text), out);
 	buf_done(&text);
 }
 
@@ -80,8 +81,7 @@ static void write_json(const struct dnstext *record, struct buf *out)
 	for (size_t at = 0; at < value.len; at += DNSTEXT_STRING_BYTES) {
 		if (at != 0)
 			buf_add_str(out, ", ");
-		dnstext_json_string(slice_sub(buf_slice(&value), at, at + DNSTEXT_STRING_BYTES),
-				    out);
+		json_add_string(slice_sub(buf_slice(&value), at, at + DNSTEXT_STRING_BYTES), out);
 	}
 	buf_add_str(out, "]}\n");
 	buf_done(&value);

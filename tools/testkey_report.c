@@ -1,4 +1,5 @@
 /* What hsmdkim-testkey prints: a line or three a key for people, an array for programs. */
+#include "base/json.h"
 #include "base/text.h"
 #include "tools/dnstext.h"
 #include "tools/testkey.h"
@@ -50,7 +51,7 @@ static void add_member(struct buf *out, const char *name, const char *text, bool
 	if (text == NULL)
 		buf_add_str(out, "null");
 	else
-		dnstext_json_string(slice_str(text), out);
+		json_add_string(slice_str(text), out);
 	if (!last)
 		buf_add_str(out, ", ");
 }

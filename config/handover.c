@@ -42,16 +42,17 @@ struct packet {
 };
 
 /* What a type may carry. */
-enum carries { CARRIES_NOTHING, CARRIES_TEXT, CARRIES_FD, CARRIES_LOAD };
+enum carries { CARRIES_NOTHING, CARRIES_TEXT, CARRIES_FD, CARRIES_TEXT_AND_FD, CARRIES_LOAD };
 
 static bool type_carries(uint32_t type, enum carries *ret)
 {
 	static const enum carries table[] = {
-		[HANDOVER_LOAD] = CARRIES_LOAD,	     [HANDOVER_COMMIT] = CARRIES_NOTHING,
-		[HANDOVER_ABORT] = CARRIES_NOTHING,  [HANDOVER_PEER] = CARRIES_FD,
-		[HANDOVER_LISTEN] = CARRIES_FD,	     [HANDOVER_STOP] = CARRIES_NOTHING,
-		[HANDOVER_LOADED] = CARRIES_NOTHING, [HANDOVER_FAILED] = CARRIES_TEXT,
-		[HANDOVER_READY] = CARRIES_NOTHING,  [HANDOVER_NOTE] = CARRIES_TEXT,
+		[HANDOVER_LOAD] = CARRIES_LOAD,	      [HANDOVER_COMMIT] = CARRIES_NOTHING,
+		[HANDOVER_ABORT] = CARRIES_NOTHING,   [HANDOVER_PEER] = CARRIES_FD,
+		[HANDOVER_LISTEN] = CARRIES_FD,	      [HANDOVER_STOP] = CARRIES_NOTHING,
+		[HANDOVER_LOADED] = CARRIES_NOTHING,  [HANDOVER_FAILED] = CARRIES_TEXT,
+		[HANDOVER_READY] = CARRIES_NOTHING,   [HANDOVER_NOTE] = CARRIES_TEXT,
+		[HANDOVER_ASK] = CARRIES_TEXT_AND_FD, [HANDOVER_ANSWER] = CARRIES_NOTHING,
 	};
 
 	if (type == 0 || type >= ARRAY_LEN(table))
@@ -363,10 +364,16 @@ static enum err take_text(const struct packet *p, struct handover_msg *m)
 {
 	struct slice text = slice_of(p->text, p->header.text_len);
 
-	if (p->fd_count != 0 || slice_find(text, '\0') != text.len)
+	if (slice_find(text, '\0') != text.len)
 		return ERR_PROTOCOL;
 	m->text = slice_dup(text);
 	return m->text != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+static void take_fd(struct packet *p, struct handover_msg *m)
+{
+	m->fd = p->fds[0];
+	p->fd_count = 0;
 }
 
 static enum err take_packet(struct packet *p, struct handover_msg *m)
@@ -381,13 +388,17 @@ static enum err take_packet(struct packet *p, struct handover_msg *m)
 	case CARRIES_LOAD:
 		return take_load(p, m);
 	case CARRIES_TEXT:
-		return take_text(p, m);
+		return p->fd_count == 0 ? take_text(p, m) : ERR_PROTOCOL;
 	case CARRIES_FD:
 		if (p->fd_count != 1 || p->header.text_len != 0)
 			return ERR_PROTOCOL;
-		m->fd = p->fds[0];
-		p->fd_count = 0;
+		take_fd(p, m);
 		return ERR_OK;
+	case CARRIES_TEXT_AND_FD:
+		if (p->fd_count != 1)
+			return ERR_PROTOCOL;
+		take_fd(p, m);
+		return take_text(p, m);
 	case CARRIES_NOTHING:
 		break;
 	}

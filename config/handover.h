@@ -3,11 +3,18 @@
  * (descriptor 3 of the child). A generation is one consistent set: the settings as text and every
  * table as a sealed memfd.
  *
- *   supervisor -> child    LOAD gen + settings + files   prepare these tables beside the ones in
- * use COMMIT gen / ABORT gen        switch to them / drop them PEER fd (milter) a signer to speak
- * to; (signer) a milter to serve LISTEN fd                     (milter) the listening socket STOP
- * finish what is in flight, then exit 0 child -> supervisor    LOADED gen / FAILED gen text READY
- * in service NOTE key text                 what must survive a restart of the child (PIN refused)
+ *   supervisor -> child
+ *     LOAD gen + settings + files  prepare these tables beside the ones in use
+ *     COMMIT gen, ABORT gen        switch to them, drop them
+ *     PEER fd                      a signer to speak to; (signer) a milter to serve
+ *     LISTEN fd                    (milter) the listening socket
+ *     ASK number text fd           a question, see config/question.h
+ *     STOP                         finish what is in flight, then exit 0
+ *   child -> supervisor
+ *     LOADED gen, FAILED gen text
+ *     READY                        in service
+ *     NOTE text                    what must survive a restart of the child (PIN refused)
+ *     ANSWER number                the answer is written
  */
 #ifndef CONFIG_HANDOVER_H
 #define CONFIG_HANDOVER_H
@@ -34,22 +41,24 @@ enum handover_type {
 	HANDOVER_FAILED,
 	HANDOVER_READY,
 	HANDOVER_NOTE,
+	HANDOVER_ASK,
+	HANDOVER_ANSWER,
 };
 
 struct handover_msg {
 	enum handover_type type;
-	uint32_t generation;
-	char *text;		   /**< FAILED, NOTE: NUL-terminated; else NULL */
+	uint32_t generation;	   /**< ASK, ANSWER: number of the question */
+	char *text;		   /**< FAILED, NOTE, ASK: NUL-terminated; else NULL */
 	struct settings *settings; /**< LOAD */
 	struct files *files;	   /**< LOAD: a closed set */
-	int fd;			   /**< PEER, LISTEN: owned by the message; else -1 */
+	int fd;			   /**< PEER, LISTEN, ASK: owned by the message; else -1 */
 };
 
 void handover_msg_done(struct handover_msg *m);
 
 /** Files of one LOAD; the kernel passes 253 descriptors at once. */
 #define HANDOVER_FILES_MAX 200
-/** Paths of one LOAD, and a FAILED or NOTE text. */
+/** Paths of one LOAD, and the text of the others. */
 #define HANDOVER_TEXT_BYTES_MAX ((size_t)64 * 1024)
 /** Longest time that a send waits for a peer that does not read. */
 #define HANDOVER_SEND_TIMEOUT_MS 10000
@@ -64,8 +73,8 @@ NODISCARD enum err handover_send_load(int sock, uint32_t generation, const struc
 
 /**
  * Any other message.
- * @param text FAILED, NOTE; else NULL
- * @param fd   PEER, LISTEN; stays the caller's. Else -1
+ * @param text FAILED, NOTE, ASK; else NULL
+ * @param fd   PEER, LISTEN, ASK; stays the caller's. Else -1
  * @return as handover_send_load()
  */
 NODISCARD enum err handover_send(int sock, enum handover_type type, uint32_t generation,

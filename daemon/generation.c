@@ -5,9 +5,11 @@
 #include "config/handover.h"
 #include "daemon/child.h"
 #include "daemon/pins.h"
+#include "keytable/tokentable.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -169,6 +171,105 @@ enum err generation_read(const struct generation_source *source, const struct ge
 	}
 	g->number = number;
 	*ret_generation = g;
+	return ERR_OK;
+}
+
+/* ---- one token's PIN ---- */
+
+static enum err copy_settings(const struct settings *from, struct settings **ret_settings)
+{
+	AUTO(settings_free) struct settings *s = settings_new();
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	enum err err = s != NULL && out != NULL ? settings_print(from, false, out) : ERR_NOMEM;
+
+	if (out != NULL && fclose(out) != 0)
+		err = ERR_NOMEM;
+	if (err == ERR_OK)
+		err = settings_load_text(s, slice_of(text, len), "settings", &settings_reader_files,
+					 NULL, NULL);
+	free(text);
+	if (err != ERR_OK)
+		return err;
+	*ret_settings = s;
+	s = NULL; /* handed over */
+	return ERR_OK;
+}
+
+/* What is not there yet. */
+static enum err share_all(struct files *from, struct files *to)
+{
+	enum err err = ERR_OK;
+
+	for (size_t i = 0; i < files_count(from) && err == ERR_OK; i++)
+		err = share(from, to, files_path(from, i));
+	return err;
+}
+
+static enum err find_pin_source(const struct generation *g, const char *token,
+				char **ret_pin_source, struct err_detail *detail)
+{
+	AUTO(tokentable_free) struct tokentable *table = NULL;
+	enum err err = tokentable_load(g->settings, g->signer, &table, detail);
+
+	for (size_t i = 0; err == ERR_OK && i < table->count; i++) {
+		if (strcmp(table->rows[i].name, token) != 0)
+			continue;
+		*ret_pin_source = slice_dup(slice_str(table->rows[i].pin_source));
+		return *ret_pin_source != NULL ? ERR_OK : ERR_NOMEM;
+	}
+	if (err != ERR_OK)
+		return err;
+	err_detail_set(detail, "no token has this name; hsmdkim-ctl tokens lists them");
+	return ERR_NOT_FOUND;
+}
+
+static enum err read_pin_anew(struct generation *g, const struct generation_source *source,
+			      const struct generation *now, const char *token,
+			      struct err_detail *detail)
+{
+	struct pinsource_rules rules = { .safe_only = now->settings->require_safe_keys,
+					 .may_ask = !source->never_ask,
+					 .old = now->signer };
+	char *pin_source = NULL;
+	enum err err = find_owner(now->settings, &rules.owner, detail);
+
+	if (err == ERR_OK)
+		err = find_pin_source(now, token, &pin_source, detail);
+	if (err == ERR_OK && pin_source[0] != '\0')
+		err = pinsource_read(slice_str(pin_source), &rules, g->signer, detail);
+	free(pin_source);
+	if (err != ERR_OK)
+		err_detail_prefix(detail, "token %s: ", token);
+	return err;
+}
+
+enum err generation_relogin(const struct generation_source *source, const struct generation *now,
+			    const char *token, uint32_t number, struct generation **ret_generation,
+			    struct err_detail *detail)
+{
+	AUTO(generation_free) struct generation *g = calloc(1, sizeof(*g));
+	enum err err;
+
+	if (g == NULL)
+		return ERR_NOMEM;
+	g->number = number;
+	g->milter = files_new_closed();
+	g->signer = files_new_closed();
+	if (g->milter == NULL || g->signer == NULL)
+		return ERR_NOMEM;
+	err = copy_settings(now->settings, &g->settings);
+	if (err == ERR_OK)
+		err = read_pin_anew(g, source, now, token, detail);
+	if (err == ERR_OK)
+		err = share_all(now->signer, g->signer);
+	if (err == ERR_OK)
+		err = share_all(now->milter, g->milter);
+	if (err != ERR_OK)
+		return err;
+	*ret_generation = g;
+	g = NULL; /* handed over */
 	return ERR_OK;
 }
 

@@ -56,6 +56,15 @@ NODISCARD enum err generation_read(const struct generation_source *source,
 				   const struct generation *old, uint32_t number,
 				   struct generation **ret_generation,
 				   struct settings_warnings *warnings, struct err_detail *detail);
+/**
+ * The generation in force with the PIN of one token read anew; settings and tables stay as they
+ * are, whatever is on disk now.
+ * @return ERR_NOT_FOUND: no such token; as tokentable_load() and pinsource_read(), with a detail
+ */
+NODISCARD enum err generation_relogin(const struct generation_source *source,
+				      const struct generation *now, const char *token,
+				      uint32_t number, struct generation **ret_generation,
+				      struct err_detail *detail);
 void generation_free(struct generation **generation);
 
 /** Hand it to a child. The milter's settings leave out where keys and PINs are. */

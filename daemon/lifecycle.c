@@ -306,11 +306,16 @@ void lifecycle_exited(struct lifecycle *lc, enum child_id id, int code, int64_t 
 		restart_later(lc, id, now_ms);
 }
 
+void lifecycle_abort_reload(struct lifecycle *lc)
+{
+	abort_candidate(lc, "a newer reload was asked for");
+}
+
 void lifecycle_reload(struct lifecycle *lc, uint32_t generation, int64_t now_ms)
 {
 	if (lc->stopping)
 		return;
-	abort_candidate(lc, "a newer reload was asked for");
+	lifecycle_abort_reload(lc);
 	lc->candidate = generation;
 	lc->candidate_deadline_ms = now_ms + lc->options.load_timeout_ms;
 	ask_candidate(lc, CHILD_SIGNER);

@@ -115,6 +115,9 @@ void lifecycle_exited(struct lifecycle *lc, enum child_id child, int code, int64
 /** A newer generation was read and shall come into force. */
 void lifecycle_reload(struct lifecycle *lc, uint32_t generation, int64_t now_ms);
 
+/** Give up the reload that is under way, if there is one, for a newer. */
+void lifecycle_abort_reload(struct lifecycle *lc);
+
 /** Stop; asked a second time it does not wait. */
 void lifecycle_stop(struct lifecycle *lc, int64_t now_ms);
 

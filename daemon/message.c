@@ -42,6 +42,7 @@ enum err message_begin(struct milter_env *env, struct arena *arena, const struct
 	m->counted = !atomic_load(&env->draining);
 	if (m->counted)
 		atomic_fetch_add(&env->in_flight, 1);
+	mailcount_seen(&env->mail);
 	*ret_message = m;
 	return ERR_OK;
 }
@@ -241,11 +242,16 @@ enum answer message_answer(struct message *m, const struct mta *mta)
 	enum settings_action action;
 	struct reply reply;
 
-	if (!m->failed)
+	if (!m->failed) {
+		mailcount_answered(&m->env->mail, m->signing != NULL	  ? MAILCOUNT_SIGNED
+						  : m->verifying != NULL ? MAILCOUNT_VERIFIED
+									 : MAILCOUNT_PASSED);
 		return ANSWER_ACCEPT;
+	}
 	action = message_action(m);
 	if (action == ACTION_ACCEPT && captured(m))
 		action = ACTION_QUARANTINE;
+	mailcount_answered(&m->env->mail, mailcount_class_of(action));
 	reply = reply_for(m->policy, action);
 	if (!m->told)
 		log_refusal(m, mta, action);

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "daemon/mailcount.h"
 #include "daemon/mta.h"
 #include "daemon/snapshot.h"
 #include "dns/source.h"
@@ -23,6 +24,7 @@ struct milter_env {
 	struct dns_source *dns; /**< of key records; NULL: this process does not verify */
 	bool dnssec;		/**< its answers are validated */
 	const struct clock_ops *clock;
+	struct mailcount mail;
 	atomic_uint in_flight; /**< messages between MAIL FROM and their end */
 	atomic_bool draining;  /**< the process is about to stop: messages that begin now are not
 				  counted */

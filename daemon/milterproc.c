@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/handover.h"
 #include "config/logsetup.h"
+#include "config/question.h"
 #include "daemon/keysource.h"
 #include "daemon/milter.h"
 #include "daemon/sandbox.h"
@@ -148,6 +149,19 @@ __attribute__((noreturn)) static void drain(struct proc *p)
 	_exit(EX_OK);
 }
 
+/* To any question: there is one thing that we know. */
+static enum err answer(const struct proc *p, const struct handover_msg *ask)
+{
+	struct buf text;
+	enum err err;
+
+	buf_init(&text, QUESTION_ANSWER_BYTES_MAX - 1);
+	mailcount_report(&p->env.mail, atomic_load(&p->env.in_flight), &text);
+	err = question_answer(HANDOVER_FD, ask, buf_slice(&text));
+	buf_done(&text);
+	return err;
+}
+
 /* One message of the supervisor. @return false: it is gone, or speaks nonsense */
 static bool handle(struct proc *p)
 {
@@ -177,12 +191,16 @@ static bool handle(struct proc *p)
 		p->listen_fd = msg.fd;
 		msg.fd = -1;
 		break;
+	case HANDOVER_ASK:
+		err = answer(p, &msg);
+		break;
 	case HANDOVER_STOP:
 		drain(p);
 	case HANDOVER_LOADED:
 	case HANDOVER_FAILED:
 	case HANDOVER_READY:
 	case HANDOVER_NOTE:
+	case HANDOVER_ANSWER:
 		err = ERR_PROTOCOL;
 		break;
 	}

@@ -10,6 +10,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -26,7 +27,18 @@
 /* --- events --------------------------------------------------------------------------------------
  */
 
-static void reload(struct supervisor *s)
+static enum err read_next(struct supervisor *s, const char *token, struct generation **ret_next,
+			  struct settings_warnings *warnings, struct err_detail *detail)
+{
+	uint32_t number = s->last_number + 1;
+
+	if (token != NULL)
+		return generation_relogin(&s->options->source, s->current, token, number, ret_next,
+					  detail);
+	return generation_read(&s->options->source, s->current, number, ret_next, warnings, detail);
+}
+
+uint32_t supervisor_reload(struct supervisor *s, const char *token)
 {
 	struct settings_warnings warnings = { NULL, 0 };
 	struct err_detail detail = { "" };
@@ -34,19 +46,25 @@ static void reload(struct supervisor *s)
 	enum err err;
 
 	notify_reloading();
-	err = generation_read(&s->options->source, s->current, s->last_number + 1, &next, &warnings,
-			      &detail);
+	err = read_next(s, token, &next, &warnings, &detail);
 	logsetup_warnings(&warnings);
 	if (err != ERR_OK) {
-		log_line(LOG_LEVEL_ERROR, "%s; the configuration in force stays",
-			 detail.text[0] != '\0' ? detail.text : err_text(err));
+		(void)snprintf(s->reload.text, sizeof(s->reload.text), "%s",
+			       detail.text[0] != '\0' ? detail.text : err_text(err));
+		log_line(LOG_LEVEL_ERROR, "%s; the configuration in force stays", s->reload.text);
+		s->reload.failed++;
 		notify_ready();
-		return;
+		return 0;
 	}
 	s->last_number++;
+	lifecycle_abort_reload(&s->lifecycle);
+	supervisor_act(s);
 	generation_free(&s->candidate);
 	s->candidate = next;
+	(void)snprintf(s->reload.token, sizeof(s->reload.token), "%s", token != NULL ? token : "");
+	s->reload.text[0] = '\0';
 	lifecycle_reload(&s->lifecycle, next->number, clock_mono_ms());
+	return next->number;
 }
 
 static void stop(struct supervisor *s)
@@ -101,7 +119,7 @@ static void take_signal(struct supervisor *s)
 	switch (info.ssi_signo) {
 	case SIGHUP:
 	case SIGUSR1:
-		reload(s);
+		(void)supervisor_reload(s, NULL);
 		break;
 	case SIGTERM:
 	case SIGINT:
@@ -137,6 +155,9 @@ static void take_message(struct supervisor *s, enum child_id id, struct handover
 	case HANDOVER_FAILED:
 		log_line(LOG_LEVEL_ERROR, "%s",
 			 text_sanitize(slice_str(msg->text), text, sizeof(text)));
+		if (s->candidate != NULL && s->candidate->number == msg->generation)
+			(void)snprintf(s->reload.text, sizeof(s->reload.text), "%.*s",
+				       (int)sizeof(s->reload.text) - 1, text);
 		lifecycle_failed(&s->lifecycle, id, msg->generation, now_ms);
 		break;
 	case HANDOVER_READY:
@@ -146,12 +167,16 @@ static void take_message(struct supervisor *s, enum child_id id, struct handover
 		if (id == CHILD_SIGNER)
 			keep_note(s, &msg->text);
 		break;
+	case HANDOVER_ANSWER:
+		supervisor_control_answered(s, id, msg->generation);
+		break;
 	case HANDOVER_LOAD:
 	case HANDOVER_COMMIT:
 	case HANDOVER_ABORT:
 	case HANDOVER_PEER:
 	case HANDOVER_LISTEN:
 	case HANDOVER_STOP:
+	case HANDOVER_ASK:
 		supervisor_lost(s, id, "breaks the protocol", ERR_PROTOCOL);
 		break;
 	}
@@ -183,13 +208,25 @@ static void receive(struct supervisor *s, enum child_id id)
 	}
 }
 
+/* The sooner of two; -1 is never. */
+static int64_t sooner(int64_t a_ms, int64_t b_ms)
+{
+	if (a_ms < 0 || b_ms < 0)
+		return a_ms < 0 ? b_ms : a_ms;
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
 static void turn(struct supervisor *s)
 {
-	struct pollfd fds[1 + CHILD_COUNT] = { { .fd = s->signal_fd, .events = POLLIN } };
-	int64_t wait_ms = lifecycle_wait_ms(&s->lifecycle, clock_mono_ms());
+	struct pollfd fds[1 + CHILD_COUNT + CONTROL_POLL_MAX] = { { .fd = s->signal_fd,
+								    .events = POLLIN } };
+	struct pollfd *clients = fds + 1 + CHILD_COUNT;
+	int64_t wait_ms = sooner(lifecycle_wait_ms(&s->lifecycle, clock_mono_ms()),
+				 supervisor_control_wait_ms(s));
 
 	for (unsigned i = 0; i < CHILD_COUNT; i++)
 		fds[1 + i] = (struct pollfd){ .fd = s->child[i].sock, .events = POLLIN };
+	control_fill(&s->control, clients);
 	if (poll(fds, ARRAY_LEN(fds), wait_ms > INT_MAX ? INT_MAX : (int)wait_ms) < 0)
 		return;
 	for (unsigned i = 0; i < CHILD_COUNT; i++) {
@@ -198,6 +235,8 @@ static void turn(struct supervisor *s)
 	}
 	if (fds[0].revents != 0)
 		take_signal(s);
+	control_turn(&s->control, clients);
+	supervisor_control_tick(s);
 	supervisor_act(s);
 	lifecycle_tick(&s->lifecycle, clock_mono_ms());
 	supervisor_act(s);
@@ -260,6 +299,8 @@ int supervisor_main(const struct supervisor_options *options)
 	s = (struct supervisor){ .options = options, .listen_fd = -1, .signal_fd = -1 };
 	for (unsigned i = 0; i < CHILD_COUNT; i++)
 		s.child[i].pid = s.child[i].sock = -1;
+	control_init(&s.control);
+	s.started_ms = clock_mono_ms();
 	s.daemonize = DAEMONIZE_NONE;
 	status = supervisor_prepare(&s);
 	if (status == EX_OK)

@@ -5,15 +5,20 @@
 #include "base/log.h"
 #include "config/handover.h"
 #include "config/logsetup.h"
+#include "config/question.h"
 #include "daemon/milterproc.h"
 #include "daemon/notify.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+/* A child that owes so many answers is asked no more. */
+#define UNANSWERED_MAX 64u
 
 void supervisor_lost(struct supervisor *s, enum child_id id, const char *what, enum err err)
 {
@@ -67,8 +72,20 @@ static void spawn(struct supervisor *s, enum child_id id)
 	}
 	(void)close(pair[1]);
 	child->sock = pair[0];
+	child->starts++;
+	child->unanswered = 0;
+	child->started_ms = clock_mono_ms();
 	for (size_t i = 0; id == CHILD_SIGNER && i < s->notes_count; i++)
 		tell(s, id, HANDOVER_NOTE, 0, s->notes[i], -1);
+}
+
+/* To a signer that runs: a reload forgets refused PINs, one token's PIN does so only for that. */
+static void send_other_notes(struct supervisor *s, const char *token)
+{
+	for (size_t i = 0; i < s->notes_count; i++) {
+		if (!supervisor_note_is_of(s->notes[i], token))
+			tell(s, CHILD_SIGNER, HANDOVER_NOTE, 0, s->notes[i], -1);
+	}
 }
 
 static void send_load(struct supervisor *s, enum child_id id, uint32_t number)
@@ -80,6 +97,8 @@ static void send_load(struct supervisor *s, enum child_id id, uint32_t number)
 
 	if (child->sock < 0)
 		return;
+	if (id == CHILD_SIGNER && g == s->candidate && s->reload.token[0] != '\0')
+		send_other_notes(s, s->reload.token);
 	err = id == CHILD_SIGNER ? generation_send_signer(g, child->sock)
 				 : generation_send_milter(g, child->sock);
 	if (err != ERR_OK && err != ERR_PEER_LOST)
@@ -100,22 +119,73 @@ static void pair_children(struct supervisor *s)
 	(void)close(pair[1]);
 }
 
-void supervisor_forget_notes(struct supervisor *s)
+/* "KIND TOKEN ..." */
+bool supervisor_note_is_of(const char *note, const char *token)
 {
-	while (s->notes_count > 0)
-		free(s->notes[--s->notes_count]);
+	struct slice rest = slice_str(note);
+	struct slice kind;
+	struct slice name;
+
+	return slice_next(&rest, ' ', &kind) && slice_next(&rest, ' ', &name) &&
+	       slice_eq(name, slice_str(token));
+}
+
+void supervisor_forget_notes(struct supervisor *s, const char *token)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->notes_count; i++) {
+		if (token != NULL && !supervisor_note_is_of(s->notes[i], token))
+			s->notes[kept++] = s->notes[i];
+		else
+			free(s->notes[i]);
+	}
+	s->notes_count = kept;
+}
+
+void supervisor_ask(struct supervisor *s, enum child_id id, const char *text,
+		    struct question *ret_question)
+{
+	struct child *child = &s->child[id];
+	struct question q = { .fd = -1 };
+	uint32_t number = ++s->last_question;
+
+	*ret_question = q;
+	if (child->sock < 0 || child->unanswered >= UNANSWERED_MAX ||
+	    question_ask(child->sock, number, text, &q.fd) != ERR_OK)
+		return;
+	child->unanswered++;
+	q.number = number;
+	*ret_question = q;
+}
+
+void supervisor_question_done(struct question *q)
+{
+	if (q->number != 0)
+		(void)close(q->fd);
+	*q = (struct question){ .fd = -1 };
 }
 
 static void reloaded(struct supervisor *s)
 {
+	bool whole = s->reload.token[0] == '\0';
+
 	generation_free(&s->current);
 	s->current = s->candidate;
 	s->candidate = NULL;
-	supervisor_forget_notes(s); /* a reload is what lets a refused PIN be tried again */
+	/* A reload is what lets a refused PIN be tried again. */
+	supervisor_forget_notes(s, whole ? NULL : s->reload.token);
 	logsetup_apply(s->current->settings);
-	log_line(LOG_LEVEL_INFO, "configuration reloaded from %s",
-		 s->options->source.path != NULL ? s->options->source.path : "the command line");
+	if (whole)
+		log_line(LOG_LEVEL_INFO, "configuration reloaded from %s",
+			 s->options->source.path != NULL ? s->options->source.path
+							 : "the command line");
+	else
+		log_line(LOG_LEVEL_INFO, "token %s: its PIN was read anew", s->reload.token);
 	notify_ready();
+	s->reload.done++;
+	(void)snprintf(s->reload.text, sizeof(s->reload.text), "ok");
+	supervisor_reload_ended(s, s->current->number);
 }
 
 static void reload_failed(struct supervisor *s, const struct lifecycle_action *a)
@@ -124,6 +194,10 @@ static void reload_failed(struct supervisor *s, const struct lifecycle_action *a
 	if (s->candidate != NULL && s->candidate->number == a->generation)
 		generation_free(&s->candidate);
 	notify_ready();
+	s->reload.failed++;
+	if (s->reload.text[0] == '\0') /* else a child said more */
+		(void)snprintf(s->reload.text, sizeof(s->reload.text), "%s", a->reason);
+	supervisor_reload_ended(s, a->generation);
 }
 
 static void act(struct supervisor *s, const struct lifecycle_action *a)

@@ -115,6 +115,8 @@ int supervisor_prepare(struct supervisor *s)
 	if (err != ERR_OK)
 		return supervisor_complain(err, &detail);
 	err = open_socket(s, &detail);
+	if (err == ERR_OK)
+		err = supervisor_control_open(s, &detail);
 	if (err != ERR_OK) {
 		(void)supervisor_complain(err, &detail);
 		return err == ERR_CONFIG ? EX_CONFIG : EX_UNAVAILABLE;
@@ -129,9 +131,10 @@ void supervisor_cleanup(struct supervisor *s)
 		listen_unlink(&s->addr, s->listen_fd);
 		(void)close(s->listen_fd);
 	}
+	supervisor_control_close(s);
 	if (s->signal_fd >= 0)
 		(void)close(s->signal_fd);
-	supervisor_forget_notes(s);
+	supervisor_forget_notes(s, NULL);
 	generation_free(&s->candidate);
 	generation_free(&s->current);
 }

@@ -1,8 +1,9 @@
-/* The supervisor's state and its three parts: start and end, actions, loop. */
+/* The supervisor's state and its parts: start and end, actions, loop, control socket. */
 #ifndef DAEMON_SUPERVISOR_PRIV_H
 #define DAEMON_SUPERVISOR_PRIV_H
 
 #include "daemon/child.h"
+#include "daemon/control.h"
 #include "daemon/daemonize.h"
 #include "daemon/generation.h"
 #include "daemon/lifecycle.h"
@@ -16,9 +17,35 @@
 
 /* Lies beside our own program. */
 
+/* A question to a child (config/question.h). */
+struct question {
+	uint32_t number; /* 0: not asked */
+	int fd;		 /* where the answer will be */
+	bool answered;
+};
+
+/* What a client of the control socket waits for. */
+struct command {
+	const struct command_row *row; /* NULL: nothing */
+	struct question questions[CHILD_COUNT];
+	uint32_t generation; /* 0: of no reload */
+	int64_t deadline_ms;
+};
+
+/* A reload, or the last one; the PIN of one token is a small reload. */
+struct reload {
+	char token[256]; /* whose PIN is read anew; empty: everything is */
+	char text[512];	 /* "ok", or why it failed; empty: none so far */
+	uint64_t done;
+	uint64_t failed;
+};
+
 struct child {
 	pid_t pid; /* -1: none */
 	int sock;  /* -1: none */
+	unsigned starts;
+	unsigned unanswered; /* questions, by this process */
+	int64_t started_ms;
 	struct child_user user;
 	char path[PATH_MAX];
 };
@@ -34,6 +61,12 @@ struct supervisor {
 	int listen_fd;
 	int signal_fd;
 	struct lifecycle lifecycle;
+	struct control control;
+	struct listen_addr control_addr;
+	struct command commands[CONTROL_CLIENTS_MAX];
+	uint32_t last_question;
+	struct reload reload;
+	int64_t started_ms;
 	char *notes[NOTES_MAX];
 	size_t notes_count;
 	struct daemonize daemonize;
@@ -52,6 +85,33 @@ int supervisor_complain(enum err err, const struct err_detail *detail);
 void supervisor_act(struct supervisor *s);
 /** A child that cannot be spoken to any more: it is killed, its end is an event like any other. */
 void supervisor_lost(struct supervisor *s, enum child_id id, const char *what, enum err err);
-void supervisor_forget_notes(struct supervisor *s);
+/* Those of the token, NULL: all. */
+void supervisor_forget_notes(struct supervisor *s, const char *token);
+/** Does the note speak of this token? */
+bool supervisor_note_is_of(const char *note, const char *token);
+
+/**
+ * Read the configuration, or the PIN of one token, and offer it to the children.
+ * @param token NULL: everything
+ * @return its number; 0: it could not be read, s->reload.text says why
+ */
+uint32_t supervisor_reload(struct supervisor *s, const char *token);
+/** A reload ended; s->reload.text says how. */
+void supervisor_reload_ended(struct supervisor *s, uint32_t generation);
+
+/** Ask a child; it may be gone or silent, then it is not asked. */
+void supervisor_ask(struct supervisor *s, enum child_id id, const char *text,
+		    struct question *ret_question);
+void supervisor_question_done(struct question *q);
+
+/** Bind the control socket. @return as listen_open() */
+NODISCARD enum err supervisor_control_open(struct supervisor *s, struct err_detail *detail);
+void supervisor_control_close(struct supervisor *s);
+/** HANDOVER_ANSWER came. */
+void supervisor_control_answered(struct supervisor *s, enum child_id id, uint32_t number);
+/** Give up what takes too long. */
+void supervisor_control_tick(struct supervisor *s);
+/** @return milliseconds until it has to be called; -1: not at all */
+int64_t supervisor_control_wait_ms(const struct supervisor *s);
 
 #endif

@@ -29,11 +29,11 @@ struct token {
 	atomic_bool pin_refused;
 	atomic_bool index_outdated; /* set without the lock: read the index anew */
 	struct err_detail pin_detail;
-	bool read_write;	/* the token wants R/W sessions even to sign */
-	unsigned open_handles;	/* of sessions, the holder aside */
-	struct keyindex *index; /* NULL: not read yet */
-	int64_t index_ms;	/* when it was read */
-	int64_t index_cost_ms;	/* how long that took */
+	bool read_write;	  /* the token wants R/W sessions even to sign */
+	atomic_uint open_handles; /* of sessions, the holder aside */
+	struct keyindex *index;	  /* NULL: not read yet */
+	int64_t index_ms;	  /* when it was read */
+	int64_t index_cost_ms;	  /* how long that took */
 };
 
 struct token_session {

@@ -31,6 +31,7 @@ static const struct metric metrics[] = {
 	{ "milter", "in_flight", "hsmdkim_messages_in_flight", "gauge", "Messages between MAIL FROM and their end.", NULL, NULL },
 	{ "milter", "seen", "hsmdkim_messages_seen_total", "counter", "Messages that began.", NULL, NULL },
 	MESSAGES("signed"),
+	MESSAGES("verified"),
 	MESSAGES("passed"),
 	MESSAGES("unsigned"),
 	MESSAGES("quarantined"),

@@ -20,6 +20,9 @@ struct health {
 	struct breaker breaker;
 	enum err error; /* why it is out of service */
 	struct err_detail detail;
+	enum err last_error; /* of any request or probe, for people */
+	struct err_detail last_detail;
+	int64_t last_error_ms;
 	struct {
 		struct signkey *key; /* holds replica; NULL: a free place */
 		const struct token_key *replica;
@@ -122,6 +125,14 @@ static void log_down(const struct health *h, const struct err_detail *detail, bo
 }
 
 /* The lock is held. */
+static void note_error(struct health *h, enum err error, const struct err_detail *detail)
+{
+	h->last_error = error;
+	h->last_detail = *detail;
+	h->last_error_ms = clock_mono_ms();
+}
+
+/* The lock is held. */
 static void remember(struct health *h, enum err error, const struct err_detail *detail)
 {
 	h->error = error;
@@ -136,6 +147,7 @@ void health_failed(struct health *h, enum err error, bool reached, const struct 
 	if (!evidence_of(error, reached, &evidence))
 		return;
 	(void)pthread_mutex_lock(&h->lock);
+	note_error(h, error, detail);
 	down = breaker_failed(&h->breaker, evidence, clock_mono_ms());
 	if (down)
 		remember(h, error, detail);
@@ -161,6 +173,7 @@ bool health_probe_failed(struct health *h, enum err error, const struct err_deta
 
 	(void)evidence_of(error, false, &evidence);
 	(void)pthread_mutex_lock(&h->lock);
+	note_error(h, error, detail);
 	down = breaker_probe_failed(&h->breaker, evidence, clock_mono_ms());
 	remember(h, error, detail);
 	restart = h->worked && evidence != BREAKER_PIN_REFUSED &&
@@ -196,6 +209,23 @@ bool health_tried(struct health *h)
 	tried = h->breaker.used;
 	(void)pthread_mutex_unlock(&h->lock);
 	return tried;
+}
+
+void health_look(struct health *h, struct health_view *ret_view)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	(void)pthread_mutex_lock(&h->lock);
+	*ret_view = (struct health_view){
+		.state = h->breaker.state,
+		.tried = h->breaker.used,
+		.last_error = h->last_error,
+		.last_detail = h->last_detail,
+		.last_error_age_ms = now_ms - h->last_error_ms,
+	};
+	if (h->breaker.state == BREAKER_RESTING && h->breaker.probe_at_ms > now_ms)
+		ret_view->retry_in_ms = h->breaker.probe_at_ms - now_ms;
+	(void)pthread_mutex_unlock(&h->lock);
 }
 
 struct signkey *health_probe_key(struct health *h, const struct token_key **ret_replica)

@@ -37,6 +37,17 @@ bool health_blames_token(enum err error);
 /** @return ERR_OK: the token takes requests; else why not, with a detail */
 enum err health_check(struct health *h, struct err_detail *detail);
 
+/** What hsmdkim-ctl shows. */
+struct health_view {
+	enum breaker_state state;
+	bool tried;
+	int64_t retry_in_ms; /**< RESTING: until the next probe; else 0 */
+	enum err last_error; /**< ERR_OK: none so far */
+	struct err_detail last_detail;
+	int64_t last_error_age_ms;
+};
+void health_look(struct health *h, struct health_view *ret_view);
+
 /** The token gave an answer, good or bad, or did not in time. */
 bool health_tried(struct health *h);
 

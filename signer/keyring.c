@@ -382,6 +382,79 @@ size_t keyring_fixed_names(const struct keyring *ring, struct slice *names, size
 	return c.count;
 }
 
+struct looking {
+	const struct keyring *ring;
+	bool (*fn)(void *ctx, const struct keyring_view *view);
+	void *ctx;
+	bool stopped;
+};
+
+static bool look_at_row(void *ctx, const struct keytable_row *row, const char *origin)
+{
+	static const struct slice any = SLICE_INIT("");
+	struct looking *l = ctx;
+	const struct place *p = place_of(l->ring, row->name, any);
+	const struct keyring_view view = {
+		.name = row->name,
+		.domain = row->domain,
+		.selector = row->selector,
+		.kind = row->kind,
+		.ref = row->kind == KEYREF_PEM ? any : row->ref,
+		.key = holds(p, row->name, any) ? p->key : NULL,
+	};
+
+	(void)origin;
+	l->stopped = !l->fn(l->ctx, &view);
+	return !l->stopped;
+}
+
+static void look_at_row_named(struct looking *l, struct slice name)
+{
+	struct keytable_row row;
+	char *domain = NULL;
+	char *ref = NULL;
+
+	if (keytable_find(l->ring->table, name, SLICE_LIT("example.com"), &row, &domain, &ref) ==
+	    ERR_OK)
+		(void)look_at_row(l, &row, "");
+	free(domain);
+	free(ref);
+}
+
+/* The keys that the rows which follow the From domain were so far. */
+static void look_at_places(struct looking *l, struct slice name)
+{
+	for (size_t i = 0; i < PLACES && !l->stopped; i++) {
+		const struct place *p = &l->ring->places[i];
+		struct keyring_view view;
+
+		if (p->key == NULL || p->from_domain[0] == '\0' ||
+		    (name.len > 0 && !slice_eq(slice_str(p->key->name), name)))
+			continue;
+		view = (struct keyring_view){ .name = slice_str(p->key->name),
+					      .domain = slice_str(p->key->domain),
+					      .selector = slice_str(p->key->selector),
+					      .kind = p->key->kind,
+					      .ref = slice_str(p->key->ref),
+					      .key = p->key };
+		l->stopped = !l->fn(l->ctx, &view);
+	}
+}
+
+void keyring_each(const struct keyring *ring, struct slice name,
+		  bool (*fn)(void *ctx, const struct keyring_view *view), void *ctx)
+{
+	struct looking l = { .ring = ring, .fn = fn, .ctx = ctx };
+
+	if (ring->table == NULL)
+		return;
+	if (name.len > 0)
+		look_at_row_named(&l, name);
+	else if (keytable_each(ring->table, look_at_row, &l) != ERR_OK)
+		return;
+	look_at_places(&l, name);
+}
+
 static struct slice pem_of_row(const struct keyring *ring, struct slice name)
 {
 	struct keytable_row row;

@@ -52,6 +52,25 @@ struct tokenlane *keyring_token(const struct keyring *ring, size_t i);
 NODISCARD enum err keyring_find(struct keyring *ring, struct slice name, struct slice from_domain,
 				struct signkey **ret_key, struct err_detail *detail);
 
+/** A key for the operator's eyes. */
+struct keyring_view {
+	struct slice name;
+	struct slice domain; /**< "%" for a row that follows the From domain */
+	struct slice selector;
+	enum keyref_kind kind;
+	struct slice ref;	   /**< URI or path; of a PEM text nothing */
+	const struct signkey *key; /**< NULL: not used so far */
+};
+
+/**
+ * Call fn for each row of the KeyTable, then for each From domain's key of the rows that follow it.
+ * One thread only, the one that keyring_find() is called in.
+ * @param name only this row; empty: all
+ * @param fn   return false to stop
+ */
+void keyring_each(const struct keyring *ring, struct slice name,
+		  bool (*fn)(void *ctx, const struct keyring_view *view), void *ctx);
+
 /** The text of a key that the generation itself holds: PEM in the KeyTable, or KeyFile, which the
  * supervisor read because only root may. Empty for other keys. Borrows from the keyring. */
 struct slice keyring_key_text(const struct keyring *ring, const struct signkey *key);

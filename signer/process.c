@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "config/handover.h"
 #include "config/logsetup.h"
+#include "config/question.h"
 #include "pkcs11/module.h"
+#include "signer/inform.h"
 #include "signer/keycheck.h"
 #include "signer/request.h"
 #include "signer/watch.h"
@@ -55,6 +57,7 @@ struct process {
 	struct peer *peer;
 	bool peer_complained; /* its nonsense was logged */
 	struct request_env env;
+	struct tally files_tally;
 	int wake_fd;
 	atomic_size_t under_way;
 	atomic_size_t bytes_held; /* by what is under way */
@@ -224,6 +227,23 @@ __attribute__((noreturn)) static void stop(struct process *p)
 	leave(SIGNER_EXIT_OK);
 }
 
+static void answer(const struct process *p, const struct handover_msg *ask)
+{
+	const struct inform_view view = {
+		.ring = p->current,
+		.env = &p->env,
+		.under_way = atomic_load(&p->under_way),
+		.bytes_held = atomic_load(&p->bytes_held),
+	};
+	struct buf text;
+
+	buf_init(&text, QUESTION_ANSWER_BYTES_MAX - 1);
+	inform(&view, slice_str(ask->text), &text);
+	if (question_answer(HANDOVER_FD, ask, buf_slice(&text)) != ERR_OK)
+		leave(SIGNER_EXIT_LOST);
+	buf_done(&text);
+}
+
 static void take_order(struct process *p)
 {
 	struct handover_msg msg = { .fd = -1 };
@@ -242,6 +262,7 @@ static void take_order(struct process *p)
 		break;
 	case HANDOVER_ABORT:
 		keyring_unref(&p->loaded);
+		forget_notes(p); /* of the tokens that were not to be tried by it */
 		break;
 	case HANDOVER_PEER:
 		take_peer(p, &msg);
@@ -249,12 +270,16 @@ static void take_order(struct process *p)
 	case HANDOVER_NOTE:
 		keep_note(p, &msg);
 		break;
+	case HANDOVER_ASK:
+		answer(p, &msg);
+		break;
 	case HANDOVER_STOP:
 		stop(p);
 	case HANDOVER_LISTEN:
 	case HANDOVER_LOADED:
 	case HANDOVER_FAILED:
 	case HANDOVER_READY:
+	case HANDOVER_ANSWER:
 		leave(SIGNER_EXIT_LOST);
 	}
 	handover_msg_done(&msg);
@@ -404,6 +429,7 @@ static bool start(struct process *p)
 	p->env.begun = on_begun;
 	p->env.done = on_done;
 	p->env.ctx = p;
+	p->env.files_tally = &p->files_tally;
 	p->env.rates = ratelimit_new();
 	return p->wake_fd >= 0 && p->env.rates != NULL &&
 	       lane_new("key files", workers, FILE_QUEUE_MAX, &file_ops, NULL, &p->env.files) ==

@@ -73,8 +73,17 @@ void request_answer_signed(struct request *r, const unsigned char *signature, si
 		.bytes = slice_of(signature, len),
 	};
 
-	if (request_claim(r))
-		peer_answer(r->peer, &msg);
+	if (!request_claim(r))
+		return;
+	tally_signed(request_tally(r), clock_mono_us() - r->begun_us);
+	(void)atomic_fetch_add_explicit(&r->key->signatures, 1, memory_order_relaxed);
+	peer_answer(r->peer, &msg);
+}
+
+struct tally *request_tally(const struct request *r)
+{
+	return r->key->kind == KEYREF_URI ? tokenlane_tally(keyring_token(r->ring, r->token))
+					  : r->env->files_tally;
 }
 
 /* ---- what every key needs before it signs ---- */
@@ -132,8 +141,10 @@ static enum lane_result run_file(struct lane_job *job, void *worker)
 		request_answer_opened(r);
 	else if (e == ERR_OK)
 		e = sign_with_file(r, &detail);
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
+		tally_failed(request_tally(r), e);
 		request_answer_error(r, e, &detail);
+	}
 	return LANE_DONE;
 }
 
@@ -199,6 +210,7 @@ static struct request *request_new(const struct request_env *env, struct keyring
 	r->ring = keyring_ref(ring);
 	r->peer = peer_ref(peer);
 	r->key = key;
+	r->begun_us = clock_mono_us();
 	r->deadline_ms =
 		clock_mono_ms() + (msg->left_ms < LEFT_MAX_MS ? msg->left_ms : LEFT_MAX_MS);
 	r->job = (struct lane_job){ .deadline_ms = r->deadline_ms,
@@ -216,6 +228,7 @@ struct request *request_clone(const struct request *r)
 	if (copy == NULL)
 		return NULL;
 	copy->deadline_ms = r->deadline_ms;
+	copy->begun_us = r->begun_us;
 	copy->tried = r->tried;
 	return copy;
 }

@@ -14,7 +14,8 @@
 /** What requests tell the process, and where the file keys are signed. Outlives all requests. */
 struct request_env {
 	struct lane *files;
-	struct ratelimit *rates; /**< TokenRateLimit; main thread */
+	struct ratelimit *rates;   /**< TokenRateLimit; main thread */
+	struct tally *files_tally; /**< of the signatures with key files */
 	/** Only a new process helps (a module's state is lost). Any thread. */
 	void (*restart)(void *ctx, const char *why);
 	/** A note for the supervisor. Any thread. */

@@ -14,6 +14,7 @@ struct request {
 	struct wire_msg msg; /* slices into store */
 	char *store;
 	int64_t deadline_ms; /* of the whole; job.deadline_ms may be sooner */
+	int64_t begun_us;    /* clock_mono_us() */
 	/* Whoever sets it decides what becomes of the request: the worker that has it, or the main
 	 * thread when its deadline has passed. Who does not get it leaves all below alone. It stays
 	 * set on the way to the next token. */
@@ -45,6 +46,9 @@ bool request_has_digest(const struct request *r);
  * @return ERR_KEY_CHANGED with a detail, ERR_PROTOCOL
  */
 NODISCARD enum err request_check(const struct request *r, struct err_detail *detail);
+
+/** Where the signatures and failures of the key file, or of the token it is at, are counted. */
+struct tally *request_tally(const struct request *r);
 
 /** A second one for the same answer; the first must be claimed. @return NULL: no memory */
 struct request *request_clone(const struct request *r);

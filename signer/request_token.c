@@ -185,6 +185,8 @@ void request_note_refused_pin(const struct request_env *env, struct tokenlane *t
 static void judge_token(struct request *r, struct token_worker *w, enum err error, bool lost,
 			const struct err_detail *detail)
 {
+	if (!atomic_load(&r->claimed)) /* else its deadline was counted */
+		tally_failed(tokenlane_tally(w->lane), error);
 	/* A key that signed before and is gone: perhaps all are. */
 	health_failed(tokenlane_health(w->lane), lost ? ERR_TOKEN_FAILED : error,
 		      w->session != NULL, detail);
@@ -306,6 +308,7 @@ static bool expire_token(struct lane_job *job, bool running)
 		       running ? "token %s did not answer in time"
 			       : "no session of token %s was free in time",
 		       token_name(tokenlane_token(token)));
+	tally_failed(tokenlane_tally(token), ERR_TOKEN_TIMEOUT);
 	if (running) /* else it was not even asked */
 		health_failed(tokenlane_health(token), ERR_TOKEN_TIMEOUT, true, &detail);
 	if (has_its_key(r))

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 
 /** What is known of the key on one token. */
 struct replica {
@@ -31,7 +32,8 @@ struct signkey {
 	char *name;
 	char *domain;
 	char *selector;
-	char *ref; /**< path, URI, or "" for a PEM text: that is not kept */
+	_Atomic uint64_t signatures; /**< made since it was loaded */
+	char *ref;		     /**< path, URI, or "" for a PEM text: that is not kept */
 	enum keyref_kind kind;
 	struct p11_uri *uri; /**< KEYREF_URI */
 

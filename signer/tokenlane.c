@@ -25,6 +25,7 @@ struct tokenlane {
 	char *uri_text;
 	unsigned sessions;
 	struct health *health;
+	struct tally tally;
 	atomic_bool noted;
 	atomic_bool shrunk;
 };
@@ -245,6 +246,16 @@ struct token *tokenlane_token(struct tokenlane *lane)
 struct health *tokenlane_health(struct tokenlane *lane)
 {
 	return lane->health;
+}
+
+struct tally *tokenlane_tally(struct tokenlane *lane)
+{
+	return &lane->tally;
+}
+
+unsigned tokenlane_sessions(const struct tokenlane *lane)
+{
+	return lane->sessions;
 }
 
 void tokenlane_shrunk(struct tokenlane *lane, unsigned sessions)

@@ -7,6 +7,7 @@
 #include "pkcs11/token.h"
 #include "signer/health.h"
 #include "signer/lane.h"
+#include "signer/tally.h"
 
 struct tokenlane;
 
@@ -39,6 +40,10 @@ struct lane *tokenlane_lane(struct tokenlane *lane);
 struct token *tokenlane_token(struct tokenlane *lane);
 
 struct health *tokenlane_health(struct tokenlane *lane);
+/** What it did for requests; thread-safe. */
+struct tally *tokenlane_tally(struct tokenlane *lane);
+/** Sessions that are configured. */
+unsigned tokenlane_sessions(const struct tokenlane *lane);
 
 /** The token grants fewer sessions than it was asked for: said in the log once. */
 void tokenlane_shrunk(struct tokenlane *lane, unsigned sessions);

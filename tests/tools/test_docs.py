@@ -7,7 +7,7 @@ import unittest
 
 from common import SRCDIR, tool
 
-TOOLS = ("genkey", "testkey", "genzone", "testmsg", "rotate", "mktable")
+TOOLS = ("genkey", "testkey", "genzone", "testmsg", "rotate", "mktable", "ctl")
 
 
 def read(*names):
@@ -74,6 +74,7 @@ class Documents(unittest.TestCase):
         self.assertEqual(self.complete("hsmdkim-genkey", "--format", "p"), ["plain", "powerdns"])
         self.assertEqual(self.complete("hsmdkim-testkey", "--au"), ["--authoritative"])
         self.assertEqual(self.complete("hsmdkim-rotate", "ro"), ["rollback"])
+        self.assertEqual(self.complete("hsmdkim-ctl", "rel"), ["reload", "relogin"])
 
     @unittest.skipUnless(shutil.which("zsh"), "zsh is not installed")
     def test_zsh_completion_parses(self):

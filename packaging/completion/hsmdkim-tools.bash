@@ -12,7 +12,7 @@ _hsmdkim_tool()
 	--token) COMPREPLY=($(compgen -W 'pkcs11:token=' -- "$cur")); compopt -o nospace; return ;;
 	--pin-source) COMPREPLY=($(compgen -W 'file: credential: prompt' -- "$cur")); compopt -o nospace; return ;;
 	--directory | -D) _filedir -d; return ;;
-	-x | --config | --module | --domains | --import | --key | -k | --output | -o | --state | --tsig | --reload) _filedir; return ;;
+	-x | --config | -S | --socket | --module | --domains | --import | --key | -k | --output | -o | --state | --tsig | --reload) _filedir; return ;;
 	esac
 	$split && return
 	if [[ $cur == -* || -z $commands ]]; then
@@ -58,3 +58,9 @@ _hsmdkim_rotate()
 	_hsmdkim_tool '--config= -x --key= -k --state= --publish= --tsig= --server= --reload= --keep= --grace= --every= --ttl= --steps= --nameserver= --port= --timeout= --module= --pin-source= --help --version' 'status plan run rollback'
 }
 complete -F _hsmdkim_rotate hsmdkim-rotate
+
+_hsmdkim_ctl()
+{
+	_hsmdkim_tool '--json -j --socket= -S --timeout= -t --config= -x --help --version' 'status tokens keys reload relogin metrics'
+}
+complete -F _hsmdkim_ctl hsmdkim-ctl

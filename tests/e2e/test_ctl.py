@@ -1,0 +1,344 @@
+#!/usr/bin/python3
+"""The operator's view: hsmdkim-ctl, its socket, hostile clients on it."""
+import contextlib
+import json
+import os
+import pwd
+import socket
+import stat
+import subprocess
+import threading
+
+import harness
+
+CTL = os.path.join(harness.BIN, "hsmdkim-ctl")
+WRONG_PIN = "000000000"
+
+
+class Base(harness.Case):
+    def setUp(self):
+        super().setUp()
+        harness.need(self, harness.FILTER == "hsmdkim", "hsmdkim")
+        self.socket = self.path("control")
+        self.control = {"ControlSocket": self.socket}
+
+    def ctl(self, *arguments, status=0, **options):
+        result = subprocess.run([CTL, "-S", self.socket, *arguments], capture_output=True, text=True, timeout=100, check=False,
+                                **options)
+        self.assertEqual(status, result.returncode, result.stdout + result.stderr)
+        return result.stderr if status else result.stdout
+
+    def ask(self, *arguments):
+        return json.loads(self.ctl("--json", *arguments))
+
+    def token_row(self, name="token"):
+        """Its row; a signer process that has just started has none yet."""
+        def find():
+            return next((row for row in self.ask("tokens")["tokens"] if row["name"] == name), None)
+        return harness.wait_for(find, 20, f"there is a token {name}")
+
+    def keys(self, count):
+        """The rows, once the signer process has loaded its tables."""
+        harness.wait_for(lambda: len(self.ask("keys")["keys"]) == count, 20, f"{count} keys")
+        return self.ask("keys")["keys"]
+
+    def ask_raw(self, data, timeout=30):
+        """Send bytes, @return all that comes back."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(timeout)
+            sock.connect(self.socket)
+            sock.sendall(data)
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):
+                while part := sock.recv(65536):
+                    answer += part
+            return answer
+
+
+class Control(Base):
+    def test_what_it_says_while_mail_is_signed(self):
+        daemon = self.token_daemon(self.control, keys=("rsa2048", "ed25519"))
+        for _ in range(5):
+            self.assert_signed(daemon.send(harness.MESSAGE), ("rsa2048", "ed25519"))
+        status = self.ask("status")
+        self.assertEqual([["signer", 1, "yes"], ["milter", 1, "yes"]],
+                         [[p["name"], p["up"], p["answers"]] for p in status["processes"]])
+        self.assertEqual({daemon.signer_pid(), daemon.milter_pid()}, {p["pid"] for p in status["processes"]})
+        self.assertEqual(daemon.process.pid, status["daemon"]["pid"])
+        self.assertEqual((5, 5, 0), tuple(status["milter"][name] for name in ("seen", "signed", "deferred")))
+        self.assertEqual((2, 1), (status["signer"]["keys"], status["signer"]["tokens"]))
+
+        token = self.token_row()
+        self.assertEqual(("in service", "closed", 0, 10, 0),
+                         tuple(token[name] for name in ("state", "breaker", "pin_refused", "signatures", "failures")))
+        self.assertTrue(1 <= token["sessions"] <= token["sessions_max"])
+        self.assertTrue(0 < token["p50_us"] <= token["p99_us"])
+
+        keys = {row["name"]: row for row in self.ask("keys")["keys"]}
+        self.assertEqual({"rsa2048", "ed25519"}, set(keys))
+        for name, kind, bits in (("rsa2048", "RSA", 2048), ("ed25519", "Ed25519", 256)):
+            row = keys[name]
+            self.assertEqual((kind, bits, 5, "example.com", name, self.token.uris[name]),
+                             tuple(row[column] for column in ("type", "bits", "signatures", "domain", "selector", "where")))
+            self.assertIn("not extractable", row["attributes"])
+        self.assertEqual([keys["ed25519"]], self.ask("keys", "ed25519")["keys"])
+        self.assertEqual([], self.ask("keys", "no-such-key")["keys"])
+
+    def test_tables_for_people(self):
+        daemon = self.token_daemon(self.control)
+        self.assert_signed(daemon.send(harness.MESSAGE))
+        self.assertRegex(self.ctl("tokens"), r"(?m)^tokens:\n +name +state .*\n +token +in service +1 +closed ")
+        self.assertRegex(self.ctl("status"), r"(?m)^milter:\n +in_flight +0\n +seen +1\n +signed +1\n")
+        self.assertRegex(self.ctl("keys"), r"(?m)^ +rsa2048 +example\.com +rsa2048 +pkcs11:\S+ +RSA +2048 ")
+
+    def test_key_files_and_text_keys_show_no_key(self):
+        daemon = self.file_key_daemon(self.control)
+        self.assertEqual("", self.keys(1)[0]["type"])
+        self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+        rows = self.keys(2)
+        self.assertEqual(["%", "example.com"], [row["domain"] for row in rows])
+        self.assertEqual(["RSA", 2048, 1, self.path("key.pem")], [rows[1][c] for c in ("type", "bits", "signatures", "where")])
+        self.assertEqual(1, self.ask("status")["signer"]["file_signatures"])
+        with open(self.path("key.pem"), encoding="ascii") as file:
+            pem = file.read()
+        text = "".join(pem.splitlines()[1:-1])
+        self.write("KeyTable", f"inline example.com:inline:{text}\n")
+        self.write("SigningTable", "example.com inline\n")
+        daemon.configure(KeyTable=self.path("KeyTable"), SigningTable=self.path("SigningTable"), Domain=None, Selector=None,
+                         KeyFile=None)
+        self.ctl("reload")
+        self.keys(1)
+        answer = self.ctl("--json", "keys")
+        self.assertEqual("text in the KeyTable", json.loads(answer)["keys"][0]["where"])
+        self.assertNotIn(text[40:80], answer)
+
+    def test_reload(self):
+        daemon = self.file_key_daemon(self.control)
+        before = self.ask("status")["daemon"]
+        self.assertEqual("", self.ctl("reload"))
+        daemon.expect(r"control socket: uid \d+ asks for reload")
+        after = self.ask("status")["daemon"]
+        self.assertEqual((before["generation"] + 1, 1, 0, "ok"),
+                         tuple(after[name] for name in ("generation", "reloads", "failed_reloads", "last_reload")))
+        daemon.allowed += [r"no such|No such|nowhere|stays"]
+        for settings, words in (({"KeyFile": self.path("nowhere")}, "nowhere"), ({"KeyFile": self.path("key.pem"),
+                                "NoSuchSetting": "1"}, "NoSuchSetting")):
+            daemon.allowed.append(words)
+            daemon.configure(**settings)
+            self.assertIn(words, self.ctl("reload", status=75))
+        status = self.ask("status")["daemon"]
+        self.assertEqual((after["generation"], 2), (status["generation"], status["failed_reloads"]))
+        self.assertIn("NoSuchSetting", status["last_reload"])
+        self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+
+    def test_wrong_use(self):
+        for arguments in ((), ("stop",), ("status", "x"), ("relogin",), ("relogin", "a", "b"), ("--bad", "status")):
+            with self.subTest(arguments=arguments):
+                self.assertIn("hsmdkim-ctl", self.ctl(*arguments, status=64))
+        self.assertIn("is hsmdkim running", self.ctl("status", status=69))
+        conf = self.write("conf", "Mode s\n")
+        result = subprocess.run([CTL, "-x", conf, "status"], capture_output=True, text=True, check=False)
+        self.assertEqual((78, True), (result.returncode, "ControlSocket" in result.stderr))
+
+    def test_the_socket_comes_from_the_configuration(self):
+        daemon = self.file_key_daemon(self.control)
+        result = subprocess.run([CTL, "-x", daemon.conf, "status"], capture_output=True, text=True, check=True)
+        self.assertRegex(result.stdout, r"(?m)^processes:\n.*\n +signer ")
+
+    def test_children_that_are_gone(self):
+        """A process that hangs or starts again is told, the rest of the answer comes all the same."""
+        daemon = self.file_key_daemon(self.control, allowed=[r"process: ", r"signer"])
+        signer = daemon.signer_pid()
+        os.kill(signer, harness.signal.SIGSTOP)
+        try:
+            self.assertIn("does not answer", self.ctl("tokens", status=75))
+            status = self.ask("status")
+            self.assertEqual(["no", "yes"], [process["answers"] for process in status["processes"]])
+            self.assertNotIn("tokens", status)
+        finally:
+            os.kill(signer, harness.signal.SIGKILL)
+
+        def back():
+            rows = {row["name"]: row for row in self.ask("status")["processes"]}
+            return rows["signer"]["restarts"] == 1 and rows["signer"]["up"] == 1 and rows["milter"]["restarts"] == 0
+        harness.wait_for(back, 20, "the signer process is back")
+        self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+
+
+class Hostile(Base):
+    def test_rights_of_the_socket(self):
+        daemon = self.file_key_daemon({**self.control, "UMask": "0"})
+        mode = os.stat(self.socket)
+        self.assertEqual((0o600, os.geteuid()), (stat.S_IMODE(mode.st_mode), mode.st_uid))
+        if os.geteuid() == 0:
+            script = f"import socket; socket.socket(socket.AF_UNIX).connect({self.socket!r})"
+            result = subprocess.run(["setpriv", "--reuid", harness.USER, "--clear-groups", "/usr/bin/python3", "-c", script],
+                                    capture_output=True, text=True, check=False)
+            self.assertIn("PermissionError", result.stderr)
+        daemon.stop()
+        self.assertFalse(os.path.exists(self.socket), "the socket goes with the daemon")
+
+    def test_owner_of_the_socket(self):
+        harness.need(self, os.geteuid() == 0, "root")
+        self.file_key_daemon({**self.control, "ControlUserID": "mail"})
+        info = os.stat(self.socket)
+        self.assertEqual(("mail", 0o600), (pwd.getpwuid(info.st_uid).pw_name, stat.S_IMODE(info.st_mode)))
+
+    def test_socket_that_cannot_be_bound(self):
+        daemon = self.file_key_daemon({"ControlSocket": self.path("no", "such", "folder")}, start=False)
+        result = subprocess.run([daemon.program, "-f", "-x", daemon.conf], capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual((69, True), (result.returncode, "ControlSocket: " in result.stderr), result.stderr)
+
+    def test_garbage(self):
+        daemon = self.file_key_daemon(self.control)
+        for data, answer in ((b"\n", b"error no such command"), (b"\xff\xfe\x00\n", b"error no such command"),
+                             (b"status now\n", b"error the command takes no"), (b"relogin \n", b"error name a token"),
+                             (b"keys a\x00b\n", b"error the argument holds a NUL"), (b"tokens\r\nkeys\n", b"ok\n@tokens"),
+                             (b"relogin no\x1bsuch\n", b"error "), (b"x" * 5000, b""), (b"STATUS\n", b"error no such")):
+            with self.subTest(data=data[:20]):
+                daemon.allowed.append("no token has this name")
+                reply = self.ask_raw(data)
+                self.assertTrue(reply.startswith(answer) and (not answer or reply.endswith(b"\n.\n")), reply)
+                self.assertNotIn(b"\x1b", reply)
+        self.assertEqual(2, len(self.ask("status")["processes"]))
+
+    def test_a_hundred_clients_and_slow_ones_block_nobody(self):
+        daemon = self.file_key_daemon(self.control)
+        clients = []
+        try:
+            for number in range(100):
+                client = socket.socket(socket.AF_UNIX)
+                client.setblocking(False)
+                clients.append(client)
+                with contextlib.suppress(OSError):
+                    client.connect(self.socket)
+                    client.send((b"", b"stat", b"keys\n", b"status\n")[number % 4])  # and never reads
+            for _ in range(3):
+                self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+                self.assertEqual(2, len(self.ask("status")["processes"]))
+        finally:
+            for client in clients:
+                client.close()
+        self.assertEqual(3, self.ask("status")["milter"]["signed"])
+        count = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+        for _ in range(20):
+            self.ask("status")
+        self.assertEqual(count, len(os.listdir(f"/proc/{daemon.process.pid}/fd")), "no descriptor is left behind")
+
+    def test_many_askers_while_mail_is_signed(self):
+        daemon = self.token_daemon(self.control)
+        stop = threading.Event()
+        errors = []
+
+        def pester(line):
+            while not stop.is_set():
+                try:
+                    reply = self.ask_raw(line)
+                    if reply and not reply.endswith(b".\n"):
+                        errors.append(reply)
+                except OSError as error:
+                    errors.append(error)
+        threads = [threading.Thread(target=pester, args=(line,)) for line in (b"status\n", b"keys\n", b"metrics\n") * 3]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(20):
+                self.assert_signed(daemon.send(harness.MESSAGE))
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual([], errors)
+        self.assertEqual(20, self.ask("status")["milter"]["signed"])
+
+
+class Relogin(Base):
+    def setUp(self):
+        super().setUp()
+        harness.need_token(self)
+        self.token = harness.TokenDirectory(self.path("token")).make()
+        self.right_pin = self.token.pin
+
+    def write_pin(self, pin, name="daemon-pin"):
+        return self.write(name, pin + "\n", 0o600)
+
+    def wrong_pin_daemon(self):
+        daemon = self.token_daemon({**self.control, "PKCS11PinSource": "file:" + self.write_pin(WRONG_PIN)}, token=self.token,
+                                   allowed=[r"PIN", r"cannot sign", r"out of service", r"cannot be used"])
+        self.refused()
+        return daemon
+
+    def refused(self):
+        harness.wait_for(lambda: self.token_row()["pin_refused"] == 1, 20, "the PIN is refused")
+
+    def test_wrong_pin_then_the_right_one(self):
+        daemon = self.wrong_pin_daemon()
+        row = self.token_row()
+        self.assertEqual(("out of service", "ended", 0), (row["state"], row["breaker"], row["up"]))
+        self.assertRegex(row["last_error"], "PIN")
+        self.assertEqual(b"451", daemon.send(harness.MESSAGE).reply[:3])
+        self.assertGreaterEqual(self.ask("status")["milter"]["deferred"], 1)
+        self.write_pin(self.right_pin)
+        self.ctl("relogin", "token")
+        daemon.expect("token token: its PIN was read anew")
+        harness.wait_for(lambda: self.token_row()["up"] == 1, 20, "the token is in service")
+        self.assert_signed(daemon.send(harness.MESSAGE))
+        # A signer process that dies must start with the new PIN.
+        os.kill(daemon.signer_pid(), harness.signal.SIGKILL)
+        daemon.allowed.append("signer process: ")
+        harness.wait_for(lambda: any(row["up"] for row in self.ask("status").get("tokens", ())), 20, "in service again")
+        self.assert_signed(daemon.send(harness.MESSAGE))
+
+    def test_one_more_attempt_and_no_more(self):
+        daemon = self.wrong_pin_daemon()
+        mark = daemon.log_mark()
+        self.ctl("relogin", "token")
+        daemon.expect(r"PIN.*(refused|INCORRECT)|CKR_PIN", since=mark)
+        self.refused()
+        os.kill(daemon.signer_pid(), harness.signal.SIGKILL)
+        daemon.allowed.append("signer process: ")
+        daemon.expect("its PIN was refused before and is not tried again", 20, mark)
+
+    def test_a_token_that_works_goes_on(self):
+        self.write_pin(self.right_pin)
+        daemon = self.token_daemon({**self.control, "PKCS11PinSource": "file:" + self.path("daemon-pin")}, token=self.token)
+        self.assert_signed(daemon.send(harness.MESSAGE))
+        before = self.token_row()["signatures"]
+        self.ctl("relogin", "token")
+        self.assertEqual(before, self.token_row()["signatures"], "it is the same login")
+        self.assert_signed(daemon.send(harness.MESSAGE))
+        self.write("SigningTable", "broken line\n")
+        self.ctl("relogin", "token")  # tables on disk do not matter
+        self.assert_signed(daemon.send(harness.MESSAGE))
+
+    def test_no_such_token(self):
+        daemon = self.wrong_pin_daemon()
+        daemon.allowed.append("no token has this name")
+        self.assertIn("no token has this name", self.ctl("relogin", "nobody", status=75))
+        os.unlink(self.path("daemon-pin"))
+        daemon.allowed.append("daemon-pin")
+        self.assertIn("daemon-pin", self.ctl("relogin", "token", status=75))
+
+    def test_only_the_one_that_is_named(self):
+        self.token.make("other", "spare=rsa:2048")
+        self.write_pin(WRONG_PIN)
+        self.write_pin(WRONG_PIN, "other-pin")
+        self.write("TokenTable", "".join(
+            f"{name} pkcs11:token={label}?module-path={harness.SOFTHSM}&pin-source=file:{self.path(pin)}\n"
+            for name, label, pin in (("a", "dkim", "daemon-pin"), ("b", "other", "other-pin"))))
+        daemon = self.token_daemon({**self.control, "TokenTable": "file:" + self.path("TokenTable"), "PKCS11Module": None,
+                                    "PKCS11PinSource": None}, token=self.token, allowed=["PIN", "out of service", "cannot"])
+        for name in "ab":
+            harness.wait_for(lambda name=name: self.token_row(name)["pin_refused"], 20, "refused")
+        self.write_pin(self.right_pin)
+        mark = daemon.log_mark()
+        self.ctl("relogin", "a")
+        harness.wait_for(lambda: self.token_row("a")["up"], 20, "in service")
+        self.assertEqual(1, self.token_row("b")["pin_refused"])
+        self.assertNotRegex(daemon.log()[mark:], r"token b: .*CKR_PIN")
+        daemon.expect("token b: its PIN was refused before and is not tried again", since=mark)
+        self.assert_signed(daemon.send(harness.MESSAGE))
+
+
+if __name__ == "__main__":
+    harness.main()

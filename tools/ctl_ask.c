@@ -1,0 +1,108 @@
+/* One request over the control socket. */
+#include "base/clock.h"
+#include "tools/ctl.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CHUNK_BYTES 65536u
+
+static enum err open_socket(const char *path, int *ret_fd, struct err_detail *detail)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		err_detail_set(detail, "%s: the path is longer than 107 bytes", path);
+		return ERR_LIMIT;
+	}
+	memcpy(sun.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return ERR_IO;
+	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0) {
+		*ret_fd = fd;
+		return ERR_OK;
+	}
+	err_detail_set(detail, "%s: %s%s", path, strerror(errno),
+		       errno == EACCES ? "; only the owner of the socket may use it"
+				       : "; is hsmdkim running, with this ControlSocket?");
+	(void)close(fd);
+	return errno == EACCES ? ERR_DENIED : ERR_PEER_LOST;
+}
+
+/* Small, and the socket is new: it always has room for all of it. */
+static enum err send_line(int fd, const char *line)
+{
+	struct iovec parts[2] = { { (void *)line, strlen(line) }, { (void *)"\n", 1 } };
+	struct msghdr msg = { .msg_iov = parts, .msg_iovlen = 2 };
+	ssize_t sent = sendmsg(fd, &msg, MSG_NOSIGNAL);
+
+	return sent == (ssize_t)(parts[0].iov_len + 1) ? ERR_OK : ERR_PEER_LOST;
+}
+
+static enum err read_to_end(int fd, int64_t deadline_ms, char *chunk, struct buf *out)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int64_t left = deadline_ms - clock_mono_ms();
+		ssize_t n;
+
+		if (left <= 0)
+			return ERR_TIMEOUT;
+		if (poll(&p, 1, (int)left) <= 0)
+			continue;
+		n = recv(fd, chunk, CHUNK_BYTES, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0 ? ERR_OK : ERR_PEER_LOST;
+		buf_add(out, slice_of(chunk, (size_t)n));
+	}
+}
+
+/* "ok", the report, "."; or "error TEXT" and ".". */
+static enum err take_apart(struct slice all, struct slice *ret_report, struct err_detail *detail)
+{
+	static const struct slice error = SLICE_INIT("error ");
+	size_t end = slice_find(all, '\n');
+	struct slice first = slice_sub(all, 0, end);
+
+	if (!slice_ends(all, SLICE_LIT("\n.\n"))) {
+		err_detail_set(detail, "the answer was cut; see the log of hsmdkim");
+		return ERR_PEER_LOST;
+	}
+	if (slice_starts(first, error)) {
+		err_detail_set(detail, "%.*s", SLICE_FMT(slice_sub(first, error.len, first.len)));
+		return ERR_NOT_SUPPORTED;
+	}
+	*ret_report = slice_sub(all, end + 1, all.len - 2);
+	return slice_eq(first, SLICE_LIT("ok")) ? ERR_OK : ERR_PROTOCOL;
+}
+
+enum err ctl_ask(const char *socket_path, const char *line, int timeout_ms, struct buf *answer,
+		 struct slice *ret_report, struct err_detail *detail)
+{
+	char *chunk = malloc(CHUNK_BYTES);
+	struct slice all = SLICE_LIT("");
+	int fd = -1;
+	enum err e = chunk != NULL ? open_socket(socket_path, &fd, detail) : ERR_NOMEM;
+
+	if (e == ERR_OK)
+		e = send_line(fd, line);
+	if (e == ERR_OK)
+		e = read_to_end(fd, clock_mono_ms() + timeout_ms, chunk, answer);
+	if (e == ERR_OK)
+		e = buf_finish(answer, &all);
+	if (e == ERR_OK)
+		e = take_apart(all, ret_report, detail);
+	if (fd >= 0)
+		(void)close(fd);
+	free(chunk);
+	return e;
+}

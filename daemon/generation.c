@@ -203,7 +203,7 @@ static enum err share_all(struct files *from, struct files *to)
 	enum err err = ERR_OK;
 
 	for (size_t i = 0; i < files_count(from) && err == ERR_OK; i++)
-		err = share(from, to, files_path(from, i));
+		err = share(from, to, files_path(from, i), files_is_live(from, i));
 	return err;
 }
 

@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 enum mailcount_class {
-	MAILCOUNT_SIGNED,      /**< with one signature or more */
-	MAILCOUNT_VERIFIED,    /**< signed by others or not at all: the result is in a header field */
-	MAILCOUNT_PASSED,      /**< nothing to do */
-	MAILCOUNT_UNSIGNED,    /**< it could not be handled; an On- setting let it pass */
+	MAILCOUNT_SIGNED,   /**< with one signature or more */
+	MAILCOUNT_VERIFIED, /**< signed by others or not at all: the result is in a header field */
+	MAILCOUNT_PASSED,   /**< nothing to do */
+	MAILCOUNT_UNSIGNED, /**< it could not be handled; an On- setting let it pass */
 	MAILCOUNT_QUARANTINED, /**< from here on: what an On- setting said */
 	MAILCOUNT_DISCARDED,
 	MAILCOUNT_REJECTED,

@@ -243,7 +243,7 @@ enum answer message_answer(struct message *m, const struct mta *mta)
 	struct reply reply;
 
 	if (!m->failed) {
-		mailcount_answered(&m->env->mail, m->signing != NULL	  ? MAILCOUNT_SIGNED
+		mailcount_answered(&m->env->mail, m->signing != NULL	 ? MAILCOUNT_SIGNED
 						  : m->verifying != NULL ? MAILCOUNT_VERIFIED
 									 : MAILCOUNT_PASSED);
 		return ANSWER_ACCEPT;

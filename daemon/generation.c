@@ -233,7 +233,7 @@ static enum err read_pin_anew(struct generation *g, const struct generation_sour
 					 .may_ask = !source->never_ask,
 					 .old = now->signer };
 	char *pin_source = NULL;
-	enum err err = find_owner(now->settings, &rules.owner, detail);
+	enum err err = generation_key_owner(now->settings, &rules.owner, detail);
 
 	if (err == ERR_OK)
 		err = find_pin_source(now, token, &pin_source, detail);

@@ -287,12 +287,6 @@ static enum err settle_mechanism(struct token_session *s, struct token_key *key,
 	enum err e = ERR_OK;
 	bool reload = false;
 
-	err_detail_set(detail,
-		       "token %s does not sign with %s, or the key does not allow it "
-		       "(CKA_ALLOWED_MECHANISMS)",
-		       s->token->name,
-		       key->info.type == KEY_TYPE_ED25519 ? "CKM_EDDSA"
-							  : "CKM_RSA_PKCS or CKM_SHA256_RSA_PKCS");
 	for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++) {
 		if (mechanisms[i].key_type != key->info.type ||
 		    !may_sign(s, key, mechanisms[i].type))
@@ -303,7 +297,15 @@ static enum err settle_mechanism(struct token_session *s, struct token_key *key,
 		if (!try_next_mechanism(e))
 			return e;
 	}
-	return e != ERR_OK ? e : ERR_KEY_BAD;
+	if (e != ERR_OK)
+		return e;
+	err_detail_set(detail,
+		       "token %s does not sign with %s, or the key does not allow it "
+		       "(CKA_ALLOWED_MECHANISMS)",
+		       s->token->name,
+		       key->info.type == KEY_TYPE_ED25519 ? "CKM_EDDSA"
+							  : "CKM_RSA_PKCS or CKM_SHA256_RSA_PKCS");
+	return ERR_KEY_BAD;
 }
 
 static enum err find_key(struct token_session *s, struct token_key *key, CK_OBJECT_HANDLE *hits,

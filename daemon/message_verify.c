@@ -65,6 +65,12 @@ static enum err remove_forged(struct message *m, const struct mta *mta)
 	return ERR_OK;
 }
 
+/* No author that can be read: no message by RFC 5322. */
+static bool is_malformed(const struct message *m)
+{
+	return slice_empty(m->decision.author_domain);
+}
+
 static enum err add_results(struct message *m, const struct mta *mta)
 {
 	const struct settings *s = m->snapshot->settings;
@@ -74,13 +80,16 @@ static enum err add_results(struct message *m, const struct mta *mta)
 		.job_id = slice_str(s->authserv_id_with_job_id ? job : NULL),
 		.no_header_b = s->no_header_b,
 		.leading_space = m->peer->leading_space,
+		.malformed = is_malformed(m),
 	};
 	const struct dkim_verdict *verdicts;
 	size_t count = verifying_verdicts(m->verifying, &verdicts);
 	struct slice value;
 	enum err err;
 
-	if (count == 0 && !s->always_add_ar_header)
+	if (how.malformed && s->ignore_malformed_mail)
+		return ERR_OK;
+	if (count == 0 && !how.malformed && !s->always_add_ar_header)
 		return ERR_OK;
 	err = authres_write(m->arena, &how, verdicts, count, &value);
 	if (err != ERR_OK)
@@ -106,27 +115,35 @@ static void judge(struct message *m, const char *id)
 	m->told = true;
 }
 
-/* To the address of RedirectFailuresTo instead; the header keeps who it was for. */
-static bool redirect(struct message *m, const struct mta *mta, const char *address)
+/* RFC 3798 section 2.3 has the form. */
+static bool move_recipient(const struct message *m, const struct mta *mta, struct slice address)
 {
-	if (!mta->ops->add_recipient(mta->ctx, address))
-		return false;
-	for (size_t i = 0; i < m->recipients_count; i++) {
-		struct buf text; /* " <address>" */
-		struct slice value;
-		bool ok;
+	struct buf field;
+	struct buf bracketed;
+	struct slice value;
+	struct slice recipient;
+	bool ok;
 
-		buf_init(&text, m->recipients[i].len + 4);
-		buf_add_fmt(&text, " <%.*s>", SLICE_FMT(m->recipients[i]));
-		ok = buf_finish(&text, &value) == ERR_OK &&
-		     mta->ops->insert_header(mta->ctx, 0, ORIGINAL_RECIPIENT,
-					     value.ptr + (m->peer->leading_space ? 0 : 1)) &&
-		     mta->ops->delete_recipient(mta->ctx, value.ptr + 1);
-		buf_done(&text);
-		if (!ok)
-			return false;
-	}
-	return true;
+	buf_init(&field, address.len + 16);
+	buf_init(&bracketed, address.len + 4);
+	buf_add_fmt(&field, "%srfc822;%.*s", m->peer->leading_space ? " " : "", SLICE_FMT(address));
+	buf_add_fmt(&bracketed, "<%.*s>", SLICE_FMT(address));
+	ok = buf_finish(&field, &value) == ERR_OK && buf_finish(&bracketed, &recipient) == ERR_OK &&
+	     mta->ops->insert_header(mta->ctx, 0, ORIGINAL_RECIPIENT, value.ptr) &&
+	     mta->ops->delete_recipient(mta->ctx, recipient.ptr);
+	buf_done(&field);
+	buf_done(&bracketed);
+	return ok;
+}
+
+/* To the address of RedirectFailuresTo instead; the header keeps who it was for. */
+static bool redirect(const struct message *m, const struct mta *mta, const char *address)
+{
+	bool ok = mta->ops->add_recipient(mta->ctx, address);
+
+	for (size_t i = 0; i < m->recipients_count && ok; i++)
+		ok = move_recipient(m, mta, m->recipients[i]);
+	return ok;
 }
 
 /* What happens to a bad signature besides On-BadSignature accept. */

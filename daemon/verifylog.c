@@ -124,8 +124,6 @@ static void log_unsigned(const char *id, const struct settings *settings)
 {
 	if (policy_action(POLICY_NO_SIGNATURE, settings) != ACTION_ACCEPT)
 		log_line(LOG_LEVEL_NOTICE, "%s: no signature data", id);
-	else if (settings->log_why)
-		log_line(LOG_LEVEL_INFO, "%s: no signature data", id);
 }
 
 static void log_ignored(const char *id, const struct verifying *v, size_t counted)

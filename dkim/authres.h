@@ -43,6 +43,8 @@ struct authres_write {
 	struct slice authserv_id; /**< not empty */
 	struct slice job_id;	  /**< appended behind a "/" (AuthservIDWithJobID); empty: none */
 	bool no_header_b;	  /**< NoHeaderB */
+	bool malformed; /**< without verdicts: permerror instead of none, for a message that is none
+			 */
 	bool leading_space; /**< the MTA wants the space after the colon (SMFIP_HDR_LEADSPC) */
 };
 

@@ -148,6 +148,15 @@ static void write_result(struct writer *w, enum dkim_result result)
 	w->column = TAB_COLUMNS + strlen("dkim=") + strlen(dkim_result_word(result));
 }
 
+static void write_no_verdict(struct writer *w, const struct authres_write *how)
+{
+	write_result(w, how->malformed ? DKIM_RESULT_PERMERROR : DKIM_RESULT_NONE);
+	if (!how->malformed)
+		return;
+	buf_add_str(&w->unit, "(bad message/signature format)"); /* OpenDKIM's words */
+	write_unit(w);
+}
+
 static void write_verdict(struct writer *w, const struct authres_write *how,
 			  const struct dkim_verdict *verdict)
 {
@@ -199,7 +208,7 @@ enum err authres_write(struct arena *arena, const struct authres_write *how,
 	buf_init(&w.unit, RESULT_BYTES_MAX);
 	write_id(&w, how);
 	if (count == 0)
-		write_result(&w, DKIM_RESULT_NONE);
+		write_no_verdict(&w, how);
 	for (size_t i = 0; i < count; i++)
 		write_verdict(&w, how, &verdicts[i]);
 	e = buf_finish(&w.out, &text);

@@ -20,7 +20,6 @@ REFUSED = SIGNED + "|answer|reply"
 NO_AUTHOR = "a From field that cannot be parsed, or none"
 SEVERAL = "several From fields, one of them of a domain that is signed, from a host of ours"
 SEVERAL_IN_ONE = "several authors in one From field"
-NOT_VERIFYING = "verifying"  # rows to be deleted when it is part of the milter
 MISSING = "key that is not there, unsafe, or not in the KeyTable"
 
 ACCEPTED = (
@@ -49,7 +48,7 @@ ACCEPTED = (
     # What is signed.
     Row("canon-(simple|relaxed)-relaxed/no-last-crlf", SIGNED, "last line of the body without CRLF, relaxed"),
     Row("sign-add-bare/.*", SIGNED, "`*,Name` without a sign in a list of header fields"),
-    Row("omit-from/.*", SIGNED + "|other changes", "`OmitHeaders From`"),
+    Row("omit-from/.*", SIGNED + "|results", "`OmitHeaders From`"),
     Row("oversign-none/.*", SIGNED, "`OversignHeaders .`"),
     Row("oversign-add/.*", SIGNED, "`OversignHeaders *,+Name`"),
     Row("oversign-not-in-sign/.*", SIGNED, "`OversignHeaders` that names a field that is not signed"),
@@ -60,7 +59,7 @@ ACCEPTED = (
         "author address with blanks around the `@`, or a dot at its end"),
     Row("authors(-star)?/from-(at-first|unclosed-angle|two-at|semicolon|angle-only-close)", SIGNED + "|other changes",
         "author address that RFC 5322 does not allow"),
-    Row(".*/(from-.*|no-from|nothing|only-sender|neither|bad-sender)", "other changes", NO_AUTHOR),
+    Row(".*/(from-.*|no-from|nothing|only-sender|neither|bad-sender)", "results", NO_AUTHOR),
     Row("senders-.*/(only-sender|neither)", "log", NO_AUTHOR),
     Row("authors(-star)?/(from-two.*|from-group-two)", REFUSED, SEVERAL_IN_ONE),
     Row("authors(-star)?/two-from.*", REFUSED, SEVERAL),
@@ -89,8 +88,18 @@ ACCEPTED = (
         r"451 4.7.0 internal DKIM error|cannot sign: .*; deferred"),
     Row("key-small-key/.*", REFUSED, "key smaller than `MinimumKeyBits`"),
 
+    # Verifying.
+    Row("verify-redirect/.*", "other changes", "`RedirectFailuresTo`"),
+    Row("verify.*", "log", "log lines of verifying"),
+    Row("mode-(v|sv|vs)/.*", "log", "log lines of verifying"),
+    Row("verify.*", "results", "words of a result that is not a pass",
+        r'dkim=(permerror|policy)|body hash did not verify|timestamp|; testing\)'),
+    Row("verify-job/.*", "results", "`AuthservIDWithJobID`"),
+    Row("verify-(forged.*|ar-all|ar-keep)/forged-(dot|broken|case)", "other changes", "forged Authentication-Results fields"),
+    Row("verify-ar-(from|suffix)/.*", "other changes", "`RemoveARFrom`"),
+    Row("verify-on-.*-quarantine/.*", "quarantine", "an On- setting that says `quarantine`"),
+
     # Not finished.
-    Row("mode-(v|sv|vs)/.*", "log|other changes", NOT_VERIFYING, may_be_unused=True),
     Row("(old-)?software-header/.*", "other changes", "`SoftwareHeader`", may_be_unused=True),
     Row("remove-old/.*", "valid|places|other changes", "`RemoveOldSignatures`", may_be_unused=True),
     Row("signed-bytes(-more)?/.*", SIGNED, "`MaximumSignedBytes`", may_be_unused=True),

@@ -16,6 +16,7 @@ import cases_config
 import cases_content
 import cases_policy
 import cases_tables
+import cases_verify
 import compare
 import twins
 
@@ -23,7 +24,8 @@ WORKERS = 4
 COMMON = {"Mode": "s", "Syslog": "yes", "SyslogSuccess": "yes", "LogWhy": "yes", "RequireSafeKeys": "no",
           "OversignHeaders": "From"}
 SINGLE = {"Domain": "example.com", "Selector": "sel", "KeyFile": "{dir}/key.pem"}
-BASES = {"single": {**COMMON, **SINGLE}, "tables": COMMON}
+VERIFY = {"Mode": "v", "TestPublicKeys": "{dir}/records"}
+BASES = {"single": {**COMMON, **SINGLE}, "tables": COMMON, "verify": {**COMMON, **VERIFY}}
 DOMAINS = ("example.com", "example.org", "example.net", "sub.example.com", "deep.sub.example.com",
            "a.sub.example.com", "other.example", "com", "notexample.com", "xexample.com", "xn--bcher-kva.example")
 SELECTORS = ("sel", "two", "s1", "s2", "s3", "s4", "s5", "s6", "2026.nov")
@@ -46,6 +48,17 @@ class Keys:
                       "public.pem": public}
         self.zone = {twins.verifiers.key_name(selector, domain): record
                      for selector in SELECTORS for domain in DOMAINS}
+        self.files["records"] = "".join(f"{name} {text}\n" for name, text in {**self.zone, **self.odd(record, small)}.items())
+
+    @staticmethod
+    def odd(record, small):
+        """Key records that are not as they should be."""
+        tags, p = record.split(" p=")
+        small_der = twins.harness.run(["openssl", "pkey", "-in", small, "-pubout", "-outform", "DER"])
+        texts = {"revoked": tags + " p=", "garbage": "garbage", "testing": f"{tags} t=y; p={p}", "strict": f"{tags} t=s; p={p}",
+                 "sha1": f"{tags} h=sha1; p={p}", "service": f"{tags} s=tlsrpt; p={p}", "bare": "p=" + p,
+                 "small": f"{tags} p={base64.b64encode(small_der).decode()}"}
+        return {twins.verifiers.key_name(selector, "example.com"): text for selector, text in texts.items()}
 
     @staticmethod
     def read(path):
@@ -83,7 +96,7 @@ def run_setup(setup, keys, directory):
             return refused, 1
         pair.start()
         for sent in setup.messages:
-            pair.send(sent.message, sent.envelope)
+            pair.send(sent.message(keys) if callable(sent.message) else sent.message, sent.envelope)
         pair.stop()
     finally:
         pair.kill()
@@ -109,7 +122,7 @@ def attempt(function, subject, keys, directory):
 
 
 def all_cases(pattern):
-    setups = [*cases_content.setups(), *cases_policy.setups(), *cases_tables.setups()]
+    setups = [*cases_content.setups(), *cases_policy.setups(), *cases_tables.setups(), *cases_verify.setups()]
     jobs = [(run_setup, setup) for setup in setups] + [(run_text, case) for case in cases_config.texts()]
     names = [job[1].name for job in jobs]
     assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)

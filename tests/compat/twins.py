@@ -49,7 +49,15 @@ class Observation:
 
     @property
     def other_changes(self):
-        return [change for change in self.outcome.modifications if change[2].lower() != b"dkim-signature"]
+        return [(change[0], change[1], change[2].lower(), change[3]) for change in self.outcome.modifications
+                if change[0] not in ("insert", "add") or change[2].lower() not in (b"dkim-signature", b"authentication-results")]
+
+    @property
+    def results(self):
+        """The Authentication-Results fields, unfolded. Debian's OpenDKIM has ATPS built in and says so in each."""
+        texts = [re.sub(rb"\n\s*", b" ", value).strip().decode("utf-8", "replace") for value in self.outcome.results]
+        texts = [text.replace("; dkim-atps=neutral", "") for text in texts]
+        return [re.sub(r'header\.b="([^"]*)"', r"header.b=\1", text) for text in texts]  # "/" wants quotes, which it omits
 
     @property
     def layout(self):

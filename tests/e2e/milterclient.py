@@ -299,7 +299,7 @@ class MilterClient:
             message.insert(len(message.fields), name, space(value))
             outcome.modifications.append(("add", -1, name, space(value)))
         elif kind in (b"+", b"-"):
-            outcome.modifications.append(("add recipient" if kind == b"+" else "delete recipient", data.rstrip(b"\0")))
+            outcome.modifications.append(("add recipient" if kind == b"+" else "delete recipient", 0, data.rstrip(b"\0"), b""))
         elif kind == b"q":
             outcome.quarantine = data.rstrip(b"\0")
         else:

@@ -328,9 +328,9 @@ class OnSettings(VerifyCase):
         self.assertEqual(b"", daemon.send(self.sign(), OUTSIDE).quarantine)
         daemon = self.verifier({"RedirectFailuresTo": "postmaster@example.com"})
         outcome = daemon.send(bad, OUTSIDE)
-        self.assertIn(("add recipient", b"postmaster@example.com"), outcome.modifications)
-        self.assertIn(("delete recipient", b"<recipient@example.net>"), outcome.modifications)
-        self.assertEqual([b" <recipient@example.net>"], outcome.message.values(b"Original-Recipient"))
+        self.assertIn(("add recipient", 0, b"postmaster@example.com", b""), outcome.modifications)
+        self.assertIn(("delete recipient", 0, b"<recipient@example.net>", b""), outcome.modifications)
+        self.assertEqual([b" rfc822;recipient@example.net"], outcome.message.values(b"Original-Recipient"))
         outcome = daemon.send(self.sign(), OUTSIDE)
         self.assertEqual(["insert"], [change[0] for change in outcome.modifications])
 
@@ -383,7 +383,7 @@ class OnSettings(VerifyCase):
         self.assertEqual([], other.modifications)
 
     def test_the_log(self):
-        daemon = self.verifier({"LogResults": "yes", "LogWhy": "yes"}, allowed=["key retrieval failed"])
+        daemon = self.verifier({"LogResults": "yes", "On-NoSignature": "quarantine"}, allowed=["key retrieval failed"])
         two = self.sign(selector="ed")
         two = two[:two.index(b"From:")] + self.sign()
         for raw in (self.sign(), two, self.sign().replace(b"Bob", b"Rob"), self.sign().replace(b"s=rsa;", b"s=gone;"), PLAIN):

@@ -183,6 +183,8 @@ static bool seen_insert(void *ctx, int index, const char *name, const char *valu
 {
 	(void)ctx;
 	assert_int_equal(index, 0);
+	if (strcmp(name, "Authentication-Results") == 0)
+		return true; /* tests/e2e/test_verify.py looks at these */
 	assert_string_equal(name, "DKIM-Signature");
 	assert_true(seen.headers_count < ARRAY_LEN(seen.headers));
 	if (seen.refuse_header)

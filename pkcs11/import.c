@@ -144,7 +144,9 @@ static enum err create_pair(struct token_session *s, CK_SESSION_HANDLE session,
 	if (rv != CKR_OK && want->type == KEY_TYPE_ED25519)
 		rv = create_private(s, session, want, p, ++form, &pair->private);
 	if (rv != CKR_OK)
-		return ckr_error("C_CreateObject of the private key", rv, detail);
+		return ckr_error("C_CreateObject of the private key (some tokens take none from "
+				 "outside: make a new one there)",
+				 rv, detail);
 	rv = create_public(s, session, want, p, form, &pair->public);
 	if (rv == CKR_OK)
 		return ERR_OK;

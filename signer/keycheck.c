@@ -18,6 +18,9 @@ struct keycheck {
 	size_t next;
 	atomic_size_t answered;
 	atomic_size_t bad;
+	bool process_is_new;
+	bool asked_token;   /* the one that is under way is a token's */
+	atomic_bool unseen; /* a token did not have its key; said by a new process, if it is so */
 	atomic_bool halted; /* a token is away: its own lines say so, not one a key */
 };
 
@@ -37,6 +40,8 @@ static void on_answer(void *ctx, uint64_t id, enum err error, const char *text)
 
 	if (error != ERR_OK && err_class(error) == ERR_CLASS_TEMP) {
 		atomic_store(&c->halted, true);
+	} else if (error == ERR_KEY_MISSING && c->asked_token && !c->process_is_new) {
+		atomic_store(&c->unseen, true);
 	} else if (error != ERR_OK) {
 		atomic_fetch_add(&c->bad, 1);
 		log_line(LOG_LEVEL_ERROR,
@@ -48,13 +53,14 @@ static void on_answer(void *ctx, uint64_t id, enum err error, const char *text)
 	unref(c);
 }
 
-struct keycheck *keycheck_new(struct keyring *ring)
+struct keycheck *keycheck_new(struct keyring *ring, bool process_is_new)
 {
 	struct keycheck *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return NULL;
 	atomic_init(&c->refs, 1);
+	c->process_is_new = process_is_new;
 	c->ring = keyring_ref(ring);
 	c->names = calloc(KEYCHECK_MAX, sizeof(*c->names));
 	c->peer = peer_new_local(on_answer, c);
@@ -66,7 +72,17 @@ struct keycheck *keycheck_new(struct keyring *ring)
 	return c;
 }
 
-bool keycheck_step(struct keycheck *check, const struct request_env *env)
+static bool is_on_token(struct keyring *ring, struct slice name)
+{
+	struct signkey *key = NULL;
+	bool is = keyring_find(ring, name, SLICE_LIT(""), &key, NULL) == ERR_OK &&
+		  key->kind == KEYREF_URI;
+
+	signkey_unref(&key);
+	return is;
+}
+
+enum keycheck_state keycheck_step(struct keycheck *check, const struct request_env *env)
 {
 	while (check->next < check->count && !atomic_load(&check->halted) &&
 	       check->next - atomic_load(&check->answered) < AT_A_TIME) {
@@ -77,16 +93,19 @@ bool keycheck_step(struct keycheck *check, const struct request_env *env)
 			.key_name = check->names[check->next],
 		};
 
+		check->asked_token = is_on_token(check->ring, msg.key_name);
 		check->next++;
 		atomic_fetch_add(&check->refs, 1);
 		request_start(env, check->ring, check->peer, &msg);
 	}
 	if (atomic_load(&check->answered) < check->next ||
 	    (check->next < check->count && !atomic_load(&check->halted)))
-		return true;
+		return KEYCHECK_GOES_ON;
+	if (atomic_load(&check->unseen))
+		return KEYCHECK_UNSEEN;
 	log_line(LOG_LEVEL_INFO, "signer: %zu of %zu keys checked, %zu cannot be used", check->next,
 		 keyring_key_count(check->ring), atomic_load(&check->bad));
-	return false;
+	return KEYCHECK_DONE;
 }
 
 void keycheck_stop(struct keycheck **check)

@@ -13,14 +13,24 @@
 
 struct keycheck;
 
-/** @param ring a reference is taken @return NULL when memory is short: there is no check then */
-NODISCARD struct keycheck *keycheck_new(struct keyring *ring);
+/** What there is to do. */
+enum keycheck_state {
+	KEYCHECK_GOES_ON,
+	KEYCHECK_DONE,	 /**< all rows have their answer */
+	KEYCHECK_UNSEEN, /**< so they have, but a key was not on its token, and that may be because
+			    some modules (tpm2-pkcs11, nShield's) see in a process what was there at
+			    its start */
+};
 
 /**
- * Start the next few.
- * @return false: all rows have their answer
+ * @param ring a reference is taken
+ * @param process_is_new  it has seen no older tables: a key that it doesn't find is not there
+ * @return NULL when memory is short: there is no check then
  */
-bool keycheck_step(struct keycheck *check, const struct request_env *env);
+NODISCARD struct keycheck *keycheck_new(struct keyring *ring, bool process_is_new);
+
+/** Start the next few. */
+enum keycheck_state keycheck_step(struct keycheck *check, const struct request_env *env);
 
 /** Requests that are still under way finish without it. NULL-safe. */
 void keycheck_stop(struct keycheck **check);

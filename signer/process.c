@@ -173,9 +173,12 @@ static void forget_notes(struct process *p)
 
 static void commit(struct process *p, uint32_t generation)
 {
+	bool process_is_new;
+
 	if (p->loaded == NULL || keyring_number(p->loaded) != generation)
 		leave(SIGNER_EXIT_LOST);
 	logsetup_apply(keyring_settings(p->loaded));
+	process_is_new = p->current == NULL;
 	keep_old(p);
 	p->current = p->loaded;
 	p->loaded = NULL;
@@ -186,7 +189,7 @@ static void commit(struct process *p, uint32_t generation)
 	forget_notes(p);
 	token_pins_forget();
 	keycheck_stop(&p->check);
-	p->check = keycheck_new(p->current);
+	p->check = keycheck_new(p->current, process_is_new);
 	p->ready_by_ms = clock_mono_ms() + READY_WAIT_MS;
 }
 
@@ -213,7 +216,7 @@ static void take_peer(struct process *p, struct handover_msg *msg)
 
 /* Close sessions and finalise modules: some tokens keep a session that was only dropped. Bounded,
  * for a module may hang in that, too. */
-__attribute__((noreturn)) static void stop(struct process *p)
+__attribute__((noreturn)) static void stop(struct process *p, int status)
 {
 	int64_t deadline_ms = clock_mono_ms() + STOP_MS;
 
@@ -224,7 +227,7 @@ __attribute__((noreturn)) static void stop(struct process *p)
 		drop_oldest(p);
 	while (p11_module_count() > 0 && clock_mono_ms() < deadline_ms)
 		(void)poll(NULL, 0, STOP_LOOK_MS);
-	leave(SIGNER_EXIT_OK);
+	leave(status);
 }
 
 static void answer(const struct process *p, const struct handover_msg *ask)
@@ -274,7 +277,7 @@ static void take_order(struct process *p)
 		answer(p, &msg);
 		break;
 	case HANDOVER_STOP:
-		stop(p);
+		stop(p, SIGNER_EXIT_OK);
 	case HANDOVER_LISTEN:
 	case HANDOVER_LOADED:
 	case HANDOVER_FAILED:
@@ -355,6 +358,20 @@ static void say_ready_when_due(struct process *p, int64_t now_ms)
 	say(HANDOVER_READY, 0, NULL);
 }
 
+static void check_keys(struct process *p)
+{
+	enum keycheck_state state = keycheck_step(p->check, &p->env);
+
+	if (state == KEYCHECK_GOES_ON)
+		return;
+	keycheck_stop(&p->check);
+	if (state == KEYCHECK_DONE)
+		return;
+	log_line(LOG_LEVEL_INFO, "signer: a token lacks a key of the new tables; the signer "
+				 "process starts anew, for some modules see new keys only then");
+	stop(p, SIGNER_EXIT_RESTART); /* what is under way is asked again */
+}
+
 static void tick(struct process *p)
 {
 	int64_t now_ms = clock_mono_ms();
@@ -367,8 +384,8 @@ static void tick(struct process *p)
 		drop_oldest(p);
 	say_ready_when_due(p, now_ms);
 	/* After the tokens were tried: theirs is the first line when they are away. */
-	if (p->check != NULL && atomic_load(&p->ready) && !keycheck_step(p->check, &p->env))
-		keycheck_stop(&p->check);
+	if (p->check != NULL && atomic_load(&p->ready))
+		check_keys(p);
 	if (atomic_load(&p->restart))
 		leave(SIGNER_EXIT_RESTART);
 }

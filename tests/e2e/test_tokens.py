@@ -32,11 +32,14 @@ class TokenCase(harness.Case):
     def make(self, selector, *options):
         self.uris[selector], self.zone[f"{selector}._domainkey.example.com"] = self.token.genkey(selector, *options)
 
-    def start(self, environment=None, **settings):
-        """A daemon that signs with all keys made so far."""
+    def write_tables(self):
+        """All keys made so far sign."""
         self.token.ready()
         self.write("KeyTable", "".join(f"{key} example.com:{key}:{uri}\n" for key, uri in self.uris.items()))
         self.write("SigningTable", "".join(f"*@example.com {key}\n" for key in self.uris))
+
+    def start(self, environment=None, **settings):
+        self.write_tables()
         return self.daemon({"KeyTable": self.path("KeyTable"), "SigningTable": "refile:" + self.path("SigningTable"),
                             "MultipleSignatures": "yes", "PKCS11Module": self.token.module,
                             "PKCS11PinSource": "file:" + self.token.pin_file, "TokenSessions": str(self.token.sessions),
@@ -139,6 +142,16 @@ class Shared:
             for outcome in pool.map(lambda _: daemon.send(harness.MESSAGE), range(64)):
                 self.assert_signed(outcome, tuple(self.uris))
 
+    def test_new_key(self):
+        """Made while the daemon runs; a reload is all it needs."""
+        self.make("rsa")
+        daemon = self.start()
+        self.signed(daemon)
+        self.make("new")
+        self.write_tables()
+        self.reload(daemon)
+        self.back(daemon)
+
     def test_wrong_pin_is_sent_once(self):
         """For all messages, also by the next signer process; a reload with the right one heals."""
         self.make("rsa")
@@ -168,21 +181,34 @@ class Shared:
         self.deferred(daemon, "PIN.*correct the PIN, then reload")
         self.reload_with_pin(daemon)
 
-    def test_key_deleted(self):
-        """And put there again: it is the same key, so nobody has to say so."""
+    def outside_key(self):
         key = self.path("key.pem")
         harness.make_key_file(key, owner="root")
-        if not self.token.imports:
-            self.skipTest(f"{self.token.name} takes no key from outside")
-        self.make("rsa", "--import", key)
+        return key
+
+    def test_import(self):
+        if self.token.imports:
+            self.make("rsa", "--import", self.outside_key())
+            daemon = self.start()
+            self.signed(daemon)
+            daemon.expect(r"key rsa \(.*" + ("was exposed or imported" if self.token.knows_imports else "never was"))
+        else:
+            self.assertRaisesRegex(AssertionError, "some tokens take none from outside", self.make, "rsa", "--import",
+                                   self.outside_key())
+
+    def test_key_deleted(self):
+        """And put there again where that can be: it is the same key, so nobody has to say so."""
+        how = ("--import", self.outside_key()) if self.token.imports else ()
+        self.make("rsa", *how)
         daemon = self.start()
         self.signed(daemon)
-        daemon.expect(r"key rsa \(.*" + ("was exposed or imported" if self.token.knows_imports else "never was"))
         self.token.delete_key("rsa")
         self.forget(daemon, self.token.remembers_keys)
-        self.deferred(daemon, "the key")
-        self.token.genkey("rsa", "--import", key)
+        self.deferred(daemon, "the key is not there any more|no private key has object=rsa")
+        self.make("rsa", *how)
         self.token.ready()
+        if self.token.remembers_keys:
+            self.reload(daemon)
         self.back(daemon)
 
     def test_key_replaced(self):
@@ -207,8 +233,7 @@ class SoftHsm(Shared, TokenCase):
 
     def test_initialised_again(self):
         """With the same name and PIN; then it gets its key back."""
-        key = self.path("key.pem")
-        harness.make_key_file(key, owner="root")
+        key = self.outside_key()
         self.make("rsa", "--import", key)
         daemon = self.start()
         self.signed(daemon)

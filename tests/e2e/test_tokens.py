@@ -63,9 +63,9 @@ class TokenCase(harness.Case):
                 back()
         self.back(daemon)
 
-    def lose_folder(self):
+    def lose_folder(self, pattern):
         folder = self.token.folder
-        self.lose(lambda: os.rename(folder, folder + ".away"), lambda: os.rename(folder + ".away", folder), "",
+        self.lose(lambda: os.rename(folder, folder + ".away"), lambda: os.rename(folder + ".away", folder), pattern,
                   self.token.remembers_files)
 
     def forget(self, daemon, remembered):
@@ -197,12 +197,20 @@ class Shared:
                                    self.outside_key())
 
     def test_key_deleted(self):
+        self.key_lost(lambda: self.token.delete_key("rsa"))
+
+    def test_initialised_again(self):
+        """With the same name and PIN."""
+        self.key_lost(self.token.initialise_again)
+
+    def key_lost(self, lose):
         """And put there again where that can be: it is the same key, so nobody has to say so."""
         how = ("--import", self.outside_key()) if self.token.imports else ()
         self.make("rsa", *how)
         daemon = self.start()
         self.signed(daemon)
-        self.token.delete_key("rsa")
+        lose()
+        self.token.ready()
         self.forget(daemon, self.token.remembers_keys)
         self.deferred(daemon, "the key is not there any more|no private key has object=rsa")
         self.make("rsa", *how)
@@ -231,31 +239,18 @@ class Shared:
 class SoftHsm(Shared, TokenCase):
     kind = tokens.SoftHsm
 
-    def test_initialised_again(self):
-        """With the same name and PIN; then it gets its key back."""
-        key = self.outside_key()
-        self.make("rsa", "--import", key)
-        daemon = self.start()
-        self.signed(daemon)
-        self.token.initialise("--token-label", tokens.LABEL)
-        self.token.ready()
-        self.deferred(daemon, "the key")
-        self.token.genkey("rsa", "--import", key)
-        self.token.ready()
-        self.back(daemon)
-
     def test_folder_away(self):
-        self.lose_folder()
+        self.lose_folder("C_Initialize: CKR_GENERAL_ERROR .*check PKCS11Module or the TokenTable")
 
 
 class Remote(Shared, TokenCase):
     kind = tokens.Remote
 
     def test_connection_killed(self):
-        self.lose(lambda: self.each_remote(signal.SIGKILL), None, "")
+        self.lose(lambda: self.each_remote(signal.SIGKILL), None, "CKR_DEVICE_ERROR .*see the log of the token's own software")
 
     def test_connection_stopped(self):
-        self.lose(lambda: self.each_remote(signal.SIGSTOP), None, "did not answer|hangs")
+        self.lose(lambda: self.each_remote(signal.SIGSTOP), None, "did not answer.*see whether the token (hangs or )?is overloaded")
 
     def test_server_killed(self):
         def kill():
@@ -265,7 +260,7 @@ class Remote(Shared, TokenCase):
         def start():
             self.token.serve()
             self.token.ready()
-        self.lose(kill, start, "")
+        self.lose(kill, start, "CKR_DEVICE_ERROR .*see the log of the token's own software")
 
     def each_remote(self, number):
         for pid in self.token.remotes():
@@ -277,23 +272,32 @@ class Tpm(Shared, TokenCase):
 
     def test_stopped(self):
         chip = lambda number: self.token.processes[-1].send_signal(number)  # noqa: E731
-        self.lose(lambda: chip(signal.SIGSTOP), lambda: chip(signal.SIGCONT), "did not answer|hangs")
+        self.lose(lambda: chip(signal.SIGSTOP), lambda: chip(signal.SIGCONT), "did not answer.*see whether the token (hangs or )?is overloaded")
 
     def test_killed(self):
-        self.lose(self.token.stop, self.token.power_on, "")
+        self.lose(self.token.stop, self.token.power_on, "C_Sign: CKR_GENERAL_ERROR .*see the log of the token's own software")
 
     def test_folder_away(self):
-        self.lose_folder()
+        self.lose_folder("C_Initialize: CKR_GENERAL_ERROR .*check PKCS11Module or the TokenTable")
 
 
 class OpenCryptoki(Shared, TokenCase):
     kind = tokens.OpenCryptoki
 
+    def test_initialised_again(self):
+        """It refuses that as long as anyone has a session."""
+        self.make("rsa")
+        daemon = self.start()
+        self.signed(daemon)
+        self.assertRaisesRegex(AssertionError, "CKR_SESSION_EXISTS", self.token.initialise_again)
+        self.signed(daemon)
+
     def test_folder_away(self):
-        self.lose_folder()
+        self.lose_folder("none of 0 tokens is initialised.*mend the connection")
 
     def test_daemon_killed(self):
-        self.lose(self.token.stop_daemon, self.token.serve, "", remembered=True)
+        self.lose(self.token.stop_daemon, self.token.serve,
+                  "C_Initialize: CKR_FUNCTION_FAILED .*see the log of the token's own software", remembered=True)
 
 
 if __name__ == "__main__":

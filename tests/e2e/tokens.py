@@ -91,6 +91,10 @@ class Token:
         self.tool(*slot, "--init-token", "--label", LABEL, "--so-pin", "env:SO_PIN")
         self.on_token("--login", "--login-type", "so", "--so-pin", "env:SO_PIN", "--init-pin", "--new-pin", self.pin)
 
+    def initialise_again(self):
+        """The same name and PINs, no keys."""
+        self.initialise("--token-label", LABEL)
+
     def delete_key(self, selector):
         for kind in ("privkey", "pubkey"):
             self.on_token("--login", "--pin", "env:PIN", "--delete-object", "--type", kind, "--label", key_label(selector))
@@ -218,6 +222,12 @@ class Tpm(Token):
                    "--ctrl", f"type=tcp,port={self.port + 1},bindaddr=127.0.0.1", "--flags", "not-need-init,startup-clear")
         harness.wait_for(self.answers, 20, "swtpm answers")
 
+    def initialise_again(self):
+        """The module refuses to; so a new store for the same chip."""
+        shutil.rmtree(self.folder)
+        os.mkdir(self.folder)
+        self.initialise("--slot-index", "0")
+
     def answers(self):
         return subprocess.run(["tpm2_getrandom", "1"], env={**os.environ, **self.environment()}, capture_output=True, timeout=30,
                               check=False).returncode == 0
@@ -299,10 +309,13 @@ class OpenCryptoki(Token):
     def answers(self):
         return subprocess.run(["pkcs11-tool", "--module", self.module, "-L"], capture_output=True, check=False).returncode == 0
 
-    def initialise(self, *slot):
+    def initialise_again(self):
+        self.initialise("--token-label", LABEL, so_pin=self.so_pin)
+
+    def initialise(self, *slot, so_pin=None):
         """The factory's SO PIN must be changed first, the first user PIN as well."""
         so = ("--login", "--login-type", "so", "--so-pin")
-        self.tool(*slot, "--init-token", "--label", LABEL, "--so-pin", self.factory_so_pin)
+        self.tool(*slot, "--init-token", "--label", LABEL, "--so-pin", so_pin or self.factory_so_pin)
         self.on_token(*so, self.factory_so_pin, "--change-pin", "--new-pin", self.so_pin)
         self.on_token(*so, self.so_pin, "--init-pin", "--new-pin", self.first_pin)
         self.on_token("--login", "--pin", self.first_pin, "--change-pin", "--new-pin", self.pin)

@@ -73,6 +73,22 @@ static enum err check_row(const struct keyset_row *row, struct err_detail *detai
 	return ERR_NOT_SUPPORTED;
 }
 
+/* Said before a key is made, not when it is to be used. */
+static enum err check_table(const struct rotate_run *run, const char **ret_path,
+			    struct err_detail *detail)
+{
+	const char *spec = run->conf->settings->key_table;
+
+	*ret_path = files_spec_path(spec);
+	if (*ret_path != NULL && !files_spec_is_live(spec))
+		return ERR_OK;
+	err_detail_set(detail,
+		       "only a KeyTable in a text file is rotated, and %s is none: rotate over the "
+		       "file that it is made from",
+		       spec);
+	return ERR_NOT_SUPPORTED;
+}
+
 /* A selector that neither the table nor DNS knows. */
 static enum err choose_selector(struct rotate_run *run, const struct keyset *set,
 				struct rotate_key *key, struct err_detail *detail)
@@ -106,9 +122,12 @@ static enum err effect_choose(struct rotate_run *run, struct rotate_key *key,
 {
 	struct keyset set = { .rows = NULL };
 	const struct keyset_row *row;
-	enum err e = keyset_load_table(&set, run->conf->settings->key_table, run->conf->files, NULL,
-				       run->conf->tokens, detail);
+	const char *path;
+	enum err e = check_table(run, &path, detail);
 
+	if (e == ERR_OK)
+		e = keyset_load_table(&set, run->conf->settings->key_table, run->conf->files, NULL,
+				      run->conf->tokens, detail);
 	row = e == ERR_OK ? find_row(&set, key->name) : NULL;
 	if (e == ERR_OK)
 		e = check_row(row, detail);
@@ -308,14 +327,10 @@ static enum err replace_row(const char *path, const struct rotate_key *key,
 enum err rotate_switch(const struct rotate_run *run, const struct rotate_key *key,
 		       struct err_detail *detail)
 {
-	const char *path = files_spec_path(run->conf->settings->key_table);
+	const char *path;
+	enum err e = check_table(run, &path, detail);
 
-	if (path == NULL || files_spec_is_live(run->conf->settings->key_table)) {
-		err_detail_set(detail, "the KeyTable is not a text file: switch '%s' to %s:%s:%s there",
-			       key->name, key->domain, key->new.selector, key->new.ref);
-		return ERR_NOT_SUPPORTED;
-	}
-	return replace_row(path, key, detail);
+	return e == ERR_OK ? replace_row(path, key, detail) : e;
 }
 
 /* Never on the word of an old state file: the record is looked at again. */

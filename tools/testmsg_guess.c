@@ -149,8 +149,8 @@ static const struct {
 	{ undo_quoted_printable,
 	  "the body was converted from 8bit to quoted-printable after it was signed (set "
 	  "disable_mime_output_conversion = yes in Postfix, or sign 7-bit mail only)" },
-	{ undo_crlf, "it was signed with bare LF line ends; on its way they became CRLF" },
 	{ undo_doubled_cr, "line ends were doubled: CR CR LF instead of CR LF" },
+	{ undo_crlf, "it was signed with bare LF line ends; on its way they became CRLF" },
 	{ strip_line_ends,
 	  "blanks at line ends were added; relaxed body canonicalization would have borne it" },
 	{ undo_from_quoting, "a line that began with \"From \" was changed to \">From \"" },

@@ -143,7 +143,8 @@ static enum err sign_one(struct work *w, const struct wish *wish)
 	case KEYREF_FILE:
 		e = filekey_from_path(wish->ref, false, &key, w->detail);
 		if (e == ERR_KEY_MISSING)
-			e = ERR_IO; /* 71, as opendkim-testmsg; 66 is a message without signatures */
+			e = ERR_IO; /* 71, as opendkim-testmsg; 66 is a message without signatures
+				     */
 		break;
 	case KEYREF_PEM:
 		e = filekey_from_text(slice_str(wish->ref), &key, w->detail);

@@ -1,12 +1,16 @@
 /* The tokens of a configuration, for tools. */
 #include "tools/tokens.h"
 
+#include "base/clock.h"
 #include "config/pinsource.h"
 #include "keytable/tokentable.h"
 
 #include <pwd.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
+
+#define ABSENT_PATIENCE_MS 1000
 
 struct open_token {
 	struct token *token;
@@ -101,6 +105,21 @@ static enum err read_pin(struct tokens *t, const char *source, struct pin **ret_
 	return e;
 }
 
+/* SoftHSM does not see a token while another process writes its file, as it does at each login. No
+ * PIN was sent when a token is not there, so trying again costs no attempt. */
+static enum err open_session(struct open_token *o, struct err_detail *detail)
+{
+	static const struct timespec pause = { .tv_nsec = 50L * 1000 * 1000 };
+	int64_t deadline = clock_mono_ms() + ABSENT_PATIENCE_MS;
+	enum err e = token_session_open(o->token, &o->session, detail);
+
+	while (e == ERR_TOKEN_ABSENT && clock_mono_ms() < deadline) {
+		(void)nanosleep(&pause, NULL);
+		e = token_session_open(o->token, &o->session, detail);
+	}
+	return e;
+}
+
 static enum err open_one(struct tokens *t, size_t i, const struct p11_uri *hint,
 			 struct err_detail *detail)
 {
@@ -119,7 +138,7 @@ static enum err open_one(struct tokens *t, size_t i, const struct p11_uri *hint,
 	config.pin = o->pin;
 	if (e == ERR_OK)
 		e = token_new(&config, &o->token);
-	return e == ERR_OK ? token_session_open(o->token, &o->session, detail) : e;
+	return e == ERR_OK ? open_session(o, detail) : e;
 }
 
 enum err tokens_try(struct tokens *tokens, const struct p11_uri *hint,

@@ -42,6 +42,12 @@ class Documents(unittest.TestCase):
         rows = re.findall(r"^\.It Li (\w+) Pq (\d+)$", read("man", "hsmdkim-testkey.8"), re.M)
         self.assertEqual(sorted(rows), sorted((code, exits[status]) for code, status in codes))
 
+    def test_no_option_takes_a_pin(self):
+        for name in TOOLS:
+            text = tool("hsmdkim-" + name, "--help").stdout
+            self.assertIn("Examples:", text)
+            self.assertNotRegex(text, r"--\w*pin\w*[ =](?!SOURCE)|pin-value=", name)
+
     def test_man_pages_are_clean(self):
         for name in TOOLS:
             run = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", os.path.join(SRCDIR, "man", "hsmdkim-%s.8" % name)],

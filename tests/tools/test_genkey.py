@@ -51,7 +51,7 @@ class AgainstOpendkim(ToolCase):
         self.assertTrue(self.both().startswith("v=DKIM1; h=sha256; k=rsa; p=MII"))
 
     def test_short_options(self):
-        value = self.both("-s", "sel1", "-d", "example.com", "-b", "1024", "-t", "-r", "-S", "-a", "-h",
+        value = self.both("-s", "sel1", "-d", "example.com", "-b", "1024", "-t", "-r", "-S", "-a", "-v", "-h",
                           "sha256:sha1", "-n", "a note", selector="sel1")
         self.assertIn('v=DKIM1; n="a note"; h=sha256:sha1; k=rsa; t=y:s; s=email; p=', value)
 

@@ -12,7 +12,7 @@ import harness  # noqa: E402
 from common import BIN  # noqa: E402
 
 BUILD = os.path.dirname(os.path.abspath(BIN))
-TOOLS = ("genkey", "testkey", "genzone", "testmsg", "rotate")
+TOOLS = ("genkey", "testkey", "genzone", "testmsg", "rotate", "mktable")
 CMAKE = shutil.which("cmake")
 
 

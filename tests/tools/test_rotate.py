@@ -63,7 +63,7 @@ class RotateCase(harness.Case):
 
     def options(self, *more):
         return ("-x", self.daemon_.conf, "--state", self.path("state"), "--nameserver", self.server.at(), "--port", str(self.server.port),
-                "--timeout", "3", "--publish", "nsupdate", "--tsig", self.tsig, "--server", self.server.at(), "--reload", self.reload,
+                "--timeout", "15", "--publish", "nsupdate", "--tsig", self.tsig, "--server", self.server.at(), "--reload", self.reload,
                 "--keep", "1", "--grace", "1", *more)
 
     def rotate(self, command, *more):
@@ -121,7 +121,7 @@ class RotateCase(harness.Case):
         """Each step is done and not noted, done again, noted and nothing else."""
         options = ("--keep", "0", "--grace", "0", "--every", "1")
         phases = ["chosen", "made", "published", "visible", "switched", "keeping", "revoked", "done"]
-        with Load(self):
+        with Load(self) as load:
             for before, after in zip([None] + phases, phases):
                 if after == "switched":
                     self.killed("before", self.path("KeyTable"), *options)
@@ -135,7 +135,7 @@ class RotateCase(harness.Case):
                 self.assertEqual(self.phase(), after)
                 check(after)
                 if after == "keeping":
-                    self.wait_for_selector(self.row()[1])
+                    load.wait_for(self.row()[1])
         self.assertTrue(self.look_up("old._domainkey." + DOMAIN).endswith(b"p="))
         self.assertEqual(self.sign_and_verify(), self.row()[1])
         self.assertEqual(self.good("run", "--every", "1").stdout, "")
@@ -156,7 +156,7 @@ class RotateCase(harness.Case):
                     break
             self.good("run")
             self.assertEqual(self.phase(), "keeping")
-            self.wait_for_selector(self.row()[1])
+            load.wait_for(self.row()[1])
         self.assertGreater(stopped, 0)
         self.assertEqual(load.selectors, ["old", self.row()[1]])
 
@@ -164,7 +164,7 @@ class RotateCase(harness.Case):
         return self.token.tool("dkim", "--list-objects", "--type", "privkey").decode().count("Private Key Object")
 
     def wait_for_selector(self, selector):
-        harness.wait_for(lambda: self.sign_and_verify() == selector, 20, "mail is signed with " + selector)
+        harness.wait_for(lambda: self.sign_and_verify() == selector, 60, "mail is signed with " + selector)
 
 
 def txt(value):
@@ -189,8 +189,13 @@ class Load:
             if selector not in self.selectors:
                 self.selectors.append(selector)
 
+    def wait_for(self, selector):
+        harness.wait_for(lambda: selector in self.selectors or self.failure, 60, "mail is signed with " + selector)
+
     def __enter__(self):
+        """Returns when mail flows: a fast rotation must not be over before."""
         self.thread.start()
+        harness.wait_for(lambda: self.count or self.failure, 60, "mail is signed")
         return self
 
     def __exit__(self, *unused):
@@ -231,7 +236,7 @@ class Reload(RotateCase):
                 uri = re.search(r"pkcs11:\S+", run.stdout)[0]
                 os.replace(self.write("KeyTable.new", "mail %s:%s:%s\n" % (DOMAIN, selector, uri)), self.path("KeyTable"))
                 self.daemon_.signal(signal.SIGHUP)
-                self.wait_for_selector(selector)
+                load.wait_for(selector)
         self.assertEqual(load.selectors, ["old"] + ["r%d" % i for i in range(self.rounds)])
 
 
@@ -250,7 +255,7 @@ class Life(RotateCase):
             self.assertEqual(self.phase(), "keeping")
             selector = self.row()[1]
             self.assertRegex(selector, r"^s\d{8}$")
-            self.wait_for_selector(selector)
+            load.wait_for(selector)
         self.assertEqual(load.selectors, ["old", selector])
         self.assertIn(b"p=MI", self.look_up("old._domainkey." + DOMAIN))
         self.assertIn("keeping since", self.good("status").stdout)
@@ -346,6 +351,17 @@ class Files(RotateCase):
         self.assertFalse(os.path.exists(self.uri))
         self.assertTrue(os.path.exists(self.row()[2]))
         self.sign_and_verify()
+
+    def test_a_table_that_is_no_text_file_is_refused_before_a_key_is_made(self):
+        table = self.path("table.lmdb")
+        run = tool("hsmdkim-mktable", "-t", "keytable", self.path("KeyTable"), table)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        with open(self.daemon_.conf, encoding="ascii") as conf:
+            text = conf.read().replace("KeyTable " + self.path("KeyTable"), "KeyTable lmdb:" + table)
+        run = tool("hsmdkim-rotate", *self.options(), "-x", self.write("lmdb.conf", text), "run")
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn("text file", run.stderr)
+        self.assertEqual([n for n in os.listdir(self.directory) if n.endswith(".private")], [])
 
     def test_printing_waits_for_the_operator(self):
         run = self.good("run", "--publish", "print")

@@ -202,7 +202,7 @@ class Faults(Servers):
     def test_same_exit_status_as_opendkim_testkey(self):
         for selector in sorted(set(FAULTS) - STRICTER) + ["none"]:
             with self.subTest(selector):
-                args = ("-d", DOMAIN, "-s", selector, "-k", self.key)
+                args = ("-K", "-d", DOMAIN, "-s", selector, "-k", self.key)
                 theirs = distribution("opendkim-testkey", "-x", self.opendkim_conf, *args)
                 self.assertEqual(self.run_testkey(*args).returncode, theirs.returncode, theirs.stderr)
         for args in (["-d", DOMAIN], ["--nosuch"], ["-d", DOMAIN, "-s", "good", "-k", "/nosuch"]):
@@ -300,10 +300,10 @@ class Tables(Servers):
             rows += ["f%d %s:good:%s" % (i, DOMAIN, self.key) for i in range(40)]
             conf = self.table(*rows, extra="ResolverConfiguration %s\n" % unbound)
             start = time.monotonic()
-            run = tool("hsmdkim-testkey", "-x", conf, "--timeout", "2")
+            run = tool("hsmdkim-testkey", "-x", conf, "--timeout", "5", timeout=240)
             took = time.monotonic() - start
         self.assertEqual(run.returncode, 69)
-        self.assertLess(took, 40)  # one after the other: 80
+        self.assertLess(took, 100)  # one after the other: 200
         self.assertEqual(run.stdout.count("did not answer in time"), 40)
         self.assertEqual(run.stdout.count("key OK"), 40)
         self.assertLess(max(run.stdout.find("key f%d:" % i) for i in range(40)), run.stdout.find("key s0:"))
@@ -364,7 +364,7 @@ class Authoritative(Servers):
 
     def run_at(self, servers, *args):
         run = self.run_testkey("-d", DOMAIN, "-s", "s", "-k", self.key, "--authoritative", "--port", str(servers[0].port),
-                           "--timeout", "2", "--json", *args, server=servers[0])
+                           "--timeout", "5", "--json", *args, server=servers[0])
         return run.returncode, json.loads(run.stdout)[0]
 
     def record(self, p):

@@ -1,4 +1,6 @@
 """hsmdkim-testmsg: what it signs dkimpy accepts, what dkimpy signs it accepts, and it names what a bad signature comes from."""
+import base64
+import hashlib
 import os
 import quopri
 import shutil
@@ -184,6 +186,24 @@ class Explaining(TestmsgCase):
         self.guess(dots, ["dot-stuffing"])
         self.guess(lambda m: m.replace(b"summer.\r\n", b"summer. \t\r\n"), ["blanks at line ends"], (b"relaxed", b"simple"),
                    MESSAGE.replace(b"Bob, ", b"Bob,"))
+
+    def sign_as_it_is(self, body):
+        """A simple/simple signature over a body with any line ends, by openssl."""
+        header = b"From: Alice <alice@example.com>\r\nSubject: ends\r\n"
+        end = b"" if body.endswith(b"\r\n") else b"\r\n"  # RFC 6376 section 3.4.3
+        digest = base64.b64encode(hashlib.sha256(body + end).digest())
+        field = b"DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d=example.com; s=sel; h=From:Subject; bh=" + digest + b"; b="
+        run = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=header + field, capture_output=True, check=True)
+        return field + base64.b64encode(run.stdout) + b"\r\n" + header + b"\r\n"
+
+    def test_changed_line_ends_are_named(self):
+        body = b"one\r\ntwo\r\n"
+        self.assertEqual(self.run_testmsg(self.sign_as_it_is(body) + body)[0], 0)
+        for signed, sent, words in ((b"one\ntwo\n", body, "bare LF"), (body, body.replace(b"\r\n", b"\r\r\n"), "CR CR LF")):
+            status, out = self.explain(self.sign_as_it_is(signed) + sent)
+            self.assertEqual(status, 65, out)
+            line, = [x for x in out.splitlines() if "likely change" in x]
+            self.assertIn(words, line)
 
     def test_header_edits(self):
         out = self.guess(lambda m: m.replace(b"Subject: A", b"Subject: [list] A"), ["Subject", "tag in []"], original=MESSAGE)

@@ -7,6 +7,7 @@ pkg_check_modules(P11 REQUIRED IMPORTED_TARGET libp11)
 pkg_check_modules(P11KIT REQUIRED IMPORTED_TARGET p11-kit-1)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(IDN2 REQUIRED IMPORTED_TARGET libidn2)
+pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 
 # libmilter has no pkg-config file, and Debian's for libunbound asks for libevent, which we do not use.
 function(find_plain target header library)

@@ -1,5 +1,6 @@
 /* What no single line of the configuration can show, and which files it needs. */
 #include "config/files.h"
+#include "config/metrics_addr.h"
 #include "config/settings_priv.h"
 
 /* On-Default is read first, whatever its place in the file; On-TokenFailure, which OpenDKIM does
@@ -67,6 +68,14 @@ static enum err check_tokens(const struct settings *s, struct err_detail *detail
 	return ERR_OK;
 }
 
+static enum err check_metrics(const struct settings *s, struct err_detail *detail)
+{
+	struct metrics_addr addr;
+
+	return s->metrics_listen != NULL ? metrics_addr_parse(s->metrics_listen, &addr, detail)
+					 : ERR_OK;
+}
+
 static void warn_unused(const struct settings *s, struct settings_warnings *warnings)
 {
 	const struct {
@@ -99,6 +108,8 @@ enum err settings_finish(struct settings *s, struct settings_warnings *warnings,
 	e = check_signing(s, detail);
 	if (e == ERR_OK)
 		e = check_tokens(s, detail);
+	if (e == ERR_OK)
+		e = check_metrics(s, detail);
 	if (e == ERR_OK)
 		warn_unused(s, warnings);
 	return e;

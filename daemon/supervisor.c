@@ -100,6 +100,7 @@ static void reap(struct supervisor *s)
 		supervisor_act(s);
 		log_end(id, status, s->lifecycle.stopping);
 		child->pid = -1;
+		supervisor_watchdog_exited(s, id);
 		if (child->sock >= 0)
 			(void)close(child->sock);
 		child->sock = -1;
@@ -127,6 +128,7 @@ static void take_signal(struct supervisor *s)
 		break;
 	default: /* SIGCHLD */
 		reap(s);
+		supervisor_metrics_reap(s);
 		break;
 	}
 }
@@ -168,6 +170,7 @@ static void take_message(struct supervisor *s, enum child_id id, struct handover
 			keep_note(s, &msg->text);
 		break;
 	case HANDOVER_ANSWER:
+		supervisor_watchdog_answered(s, id, msg->generation);
 		supervisor_control_answered(s, id, msg->generation);
 		break;
 	case HANDOVER_LOAD:
@@ -224,6 +227,9 @@ static void turn(struct supervisor *s)
 	int64_t wait_ms = sooner(lifecycle_wait_ms(&s->lifecycle, clock_mono_ms()),
 				 supervisor_control_wait_ms(s));
 
+	wait_ms = sooner(wait_ms, supervisor_metrics_wait_ms(s));
+	wait_ms = sooner(wait_ms, supervisor_watchdog_wait_ms(s));
+
 	for (unsigned i = 0; i < CHILD_COUNT; i++)
 		fds[1 + i] = (struct pollfd){ .fd = s->child[i].sock, .events = POLLIN };
 	control_fill(&s->control, clients);
@@ -237,6 +243,8 @@ static void turn(struct supervisor *s)
 		take_signal(s);
 	control_turn(&s->control, clients);
 	supervisor_control_tick(s);
+	supervisor_metrics_tick(s);
+	supervisor_watchdog_tick(s);
 	supervisor_act(s);
 	lifecycle_tick(&s->lifecycle, clock_mono_ms());
 	supervisor_act(s);
@@ -259,6 +267,7 @@ static void start(struct supervisor *s)
 
 	log_line(LOG_LEVEL_INFO, "hsmdkim v" HSMDKIM_VERSION " starting (args: %s)",
 		 s->options->arguments);
+	supervisor_watchdog_start(s);
 	lifecycle_start(&s->lifecycle, &options, s->current->number, clock_mono_ms());
 	supervisor_act(s);
 	while (!s->done)
@@ -300,6 +309,7 @@ int supervisor_main(const struct supervisor_options *options)
 	for (unsigned i = 0; i < CHILD_COUNT; i++)
 		s.child[i].pid = s.child[i].sock = -1;
 	control_init(&s.control);
+	s.metrics.listen_fd = s.metrics.sock = s.metrics.pid = -1;
 	s.started_ms = clock_mono_ms();
 	s.daemonize = DAEMONIZE_NONE;
 	status = supervisor_prepare(&s);

@@ -117,6 +117,8 @@ int supervisor_prepare(struct supervisor *s)
 	err = open_socket(s, &detail);
 	if (err == ERR_OK)
 		err = supervisor_control_open(s, &detail);
+	if (err == ERR_OK)
+		err = supervisor_metrics_open(s, &detail);
 	if (err != ERR_OK) {
 		(void)supervisor_complain(err, &detail);
 		return err == ERR_CONFIG ? EX_CONFIG : EX_UNAVAILABLE;
@@ -131,6 +133,7 @@ void supervisor_cleanup(struct supervisor *s)
 		listen_unlink(&s->addr, s->listen_fd);
 		(void)close(s->listen_fd);
 	}
+	supervisor_metrics_close(s);
 	supervisor_control_close(s);
 	if (s->signal_fd >= 0)
 		(void)close(s->signal_fd);

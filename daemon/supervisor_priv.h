@@ -40,6 +40,26 @@ struct reload {
 	uint64_t failed;
 };
 
+/* The metrics process; -1 and 0: there is none. */
+struct metrics {
+	struct listen_addr addr;
+	int listen_fd;
+	pid_t pid;
+	int sock;
+	char path[PATH_MAX];
+	int64_t started_ms;
+	int64_t start_at_ms;
+	int64_t wait_ms; /* before the next start */
+};
+
+/* The service manager's; interval_ms 0: it wants none. */
+struct watchdog {
+	int64_t interval_ms;
+	int64_t next_ms;
+	struct question questions[CHILD_COUNT];
+	bool complained;
+};
+
 struct child {
 	pid_t pid; /* -1: none */
 	int sock;  /* -1: none */
@@ -66,6 +86,8 @@ struct supervisor {
 	struct command commands[CONTROL_CLIENTS_MAX];
 	uint32_t last_question;
 	struct reload reload;
+	struct metrics metrics;
+	struct watchdog watchdog;
 	int64_t started_ms;
 	char *notes[NOTES_MAX];
 	size_t notes_count;
@@ -113,5 +135,22 @@ void supervisor_control_answered(struct supervisor *s, enum child_id id, uint32_
 void supervisor_control_tick(struct supervisor *s);
 /** @return milliseconds until it has to be called; -1: not at all */
 int64_t supervisor_control_wait_ms(const struct supervisor *s);
+
+/** Bind MetricsListen. @return as metrics_addr_parse() and listen_open() */
+NODISCARD enum err supervisor_metrics_open(struct supervisor *s, struct err_detail *detail);
+void supervisor_metrics_close(struct supervisor *s);
+/** Start it when it is time. */
+void supervisor_metrics_tick(struct supervisor *s);
+/** See whether it ended. */
+void supervisor_metrics_reap(struct supervisor *s);
+int64_t supervisor_metrics_wait_ms(const struct supervisor *s);
+
+/** Read $WATCHDOG_USEC: in the process that stays. */
+void supervisor_watchdog_start(struct supervisor *s);
+void supervisor_watchdog_tick(struct supervisor *s);
+void supervisor_watchdog_answered(struct supervisor *s, enum child_id id, uint32_t number);
+/** The child's questions went with it. */
+void supervisor_watchdog_exited(struct supervisor *s, enum child_id id);
+int64_t supervisor_watchdog_wait_ms(const struct supervisor *s);
 
 #endif

@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+"""How signing scales with the sessions of a token: messages a second through the milter, held against as many bare threads
+that do nothing but C_SignInit and C_Sign.
+
+A token whose time is latency is SoftHSM behind tests/faultmod, which sleeps in each C_Sign and takes no processor. SoftHSM
+itself takes the cores that the milter needs, too.
+
+usage: scaling.py [--short] [--seconds S] [--rounds N]
+HSMDKIM_JUDGE=1: the exit status is 1 when a ratio is below its limit. BIN: where the programs are.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import run
+
+FAULTMOD = os.path.join(os.path.dirname(run.BIN), "lib", "libhsmdkim-faultmod.so")
+SLEEP_MS = 20
+# name: (module, script of the fault module, sessions, least ratio)
+CASES = {
+    f"token that takes {SLEEP_MS} ms, 1 session": (FAULTMOD, f"C_Sign all delay {SLEEP_MS}\n", 1, 0.95),
+    f"token that takes {SLEEP_MS} ms, 8 sessions": (FAULTMOD, f"C_Sign all delay {SLEEP_MS}\n", 8, 0.95),
+    "SoftHSM, 2 sessions": (run.softhsm(), "", 2, 0.75),
+}
+
+
+class Scaled(run.HsmdkimToken):
+    """The daemon with one of the cases; its token serves the bare threads, too."""
+
+    name = "scaled"
+
+    def __init__(self, directory, module, script, sessions):
+        super().__init__(directory, None)
+        self.module, self.sessions = module, sessions
+        self.script = os.path.join(self.dir, "script")
+        with open(self.script, "w", encoding="ascii") as file:
+            file.write(script)
+
+    def config(self):
+        return super().config().replace(f"PKCS11Module {run.softhsm()}", f"PKCS11Module {self.module}")
+
+    def environment(self):
+        return {**super().environment(), "HSMDKIM_FAULT_MODULE": run.softhsm(), "HSMDKIM_FAULT_SCRIPT": self.script}
+
+    def bare(self, seconds):
+        out = subprocess.run([os.path.join(run.BIN, "baresign"), self.module, "bench", "mail",
+                              os.path.join(self.dir, "token/pin"), str(self.sessions), str(seconds)],
+                             env=self.environment(), stdout=subprocess.PIPE, check=True)
+        return json.loads(out.stdout)["per_second"]
+
+
+def case(directory, name, seconds, rounds):
+    """@return the median ratio of daemon to bare threads; rounds are interleaved, so that a noisy minute hits both"""
+    module, script, sessions, least = CASES[name]
+    signer = Scaled(directory, module, script, sessions)
+    signer.start()
+    ratios, last = [], 0
+    try:
+        # Twice as many connections as sessions: while one waits for its signature another one is prepared.
+        connections = 2 * sessions
+        run.load(signer, 2000, connections, 5)
+        for _ in range(rounds):
+            bare = signer.bare(seconds)
+            messages = max(5, int(bare * seconds / connections))
+            last = run.load(signer, 2000, connections, messages)["per_second"]
+            ratios.append(last / bare)
+    finally:
+        signer.stop()
+    ratio = statistics.median(ratios)
+    print(f"   {name:36} bare {bare:7.0f}/s   hsmdkim {last:7.0f}/s   ratio {ratio:.3f} (at least {least})")
+    return ratio >= least
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="two seconds a measurement, one round")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    seconds, rounds = (2, 1) if args.short else (args.seconds, args.rounds)
+    if not os.path.exists(FAULTMOD):
+        print(f"   missing: {FAULTMOD}")
+        return 77
+    good = True
+    for name in CASES:
+        with tempfile.TemporaryDirectory(prefix="hsmdkim-scaling-") as directory:
+            os.chmod(directory, 0o755)
+            good = case(directory, name, seconds, rounds) and good
+    return 0 if good or os.environ.get("HSMDKIM_JUDGE") != "1" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

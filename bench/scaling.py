@@ -60,8 +60,8 @@ def case(directory, name, seconds, rounds):
     signer.start()
     ratios, last = [], 0
     try:
-        # Twice as many connections as sessions: while one waits for its signature another one is prepared.
-        connections = 2 * sessions
+        # More connections than sessions: while some wait for their signature others are prepared.
+        connections = 4 * sessions
         run.load(signer, 2000, connections, 5)
         for _ in range(rounds):
             bare = signer.bare(seconds)

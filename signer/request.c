@@ -233,29 +233,43 @@ struct request *request_clone(const struct request *r)
 	return copy;
 }
 
+/* Queue it. @return ERR_OK: it is on its way; else it must be answered with the error */
+static enum err send_off(struct request *r, struct err_detail *detail)
+{
+	if (r->key->kind != KEYREF_URI)
+		return lane_submit(r->env->files, &r->job);
+	return request_token_start(r) ? ERR_OK : request_no_token(r, detail);
+}
+
+/* An OPEN of a key that is open: only tokens that nobody has looked at yet are worth the way.
+ * @return false: answered */
+static bool look_further(struct request *r)
+{
+	struct err_detail detail = { "" };
+	enum err e = signkey_conflict(r->key, &detail);
+
+	if (e != ERR_OK)
+		request_answer_error(r, e, &detail);
+	else if (r->key->kind == KEYREF_URI && request_token_start(r))
+		return true;
+	else
+		request_answer_opened(r);
+	return false;
+}
+
 static void set_off(struct request *r)
 {
 	struct err_detail detail = { "" };
 	enum err e;
 
 	if (r->msg.type == WIRE_OPEN && atomic_load(&r->key->opened)) {
-		e = signkey_conflict(r->key, &detail);
-		if (e == ERR_OK)
-			request_answer_opened(r);
-		else
-			request_answer_error(r, e, &detail);
-		request_free(&r->job);
+		if (!look_further(r))
+			request_free(&r->job);
 		return;
 	}
-	if (r->key->kind == KEYREF_URI) {
-		if (request_token_start(r))
-			return;
-		e = request_no_token(r, &detail);
-	} else {
-		e = lane_submit(r->env->files, &r->job);
-		if (e == ERR_OK)
-			return;
-	}
+	e = send_off(r, &detail);
+	if (e == ERR_OK)
+		return;
 	request_answer_error(r, e, &detail);
 	request_free(&r->job);
 }

@@ -308,9 +308,10 @@ static bool expire_token(struct lane_job *job, bool running)
 		       running ? "token %s did not answer in time"
 			       : "no session of token %s was free in time",
 		       token_name(tokenlane_token(token)));
-	tally_failed(tokenlane_tally(token), ERR_TOKEN_TIMEOUT);
-	if (running) /* else it was not even asked */
+	if (running) { /* else it was not even asked */
+		tally_failed(tokenlane_tally(token), ERR_TOKEN_TIMEOUT);
 		health_failed(tokenlane_health(token), ERR_TOKEN_TIMEOUT, true, &detail);
+	}
 	if (has_its_key(r))
 		answer_open(r);
 	else if (!try_elsewhere(r))

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "signer/keycheck.h"
 #include "signer/probe.h"
+#include "signer/tally.h"
 #include "signer/watch.h"
 #include "softhsm.h"
 
@@ -140,6 +141,7 @@ static const struct lane_ops file_ops = { NULL, NULL, NULL };
 struct fixture {
 	struct keyring *ring;
 	struct request_env env;
+	struct tally files_tally;
 	struct peer *peer;
 	int threads_before;
 };
@@ -214,7 +216,8 @@ static void begin(struct fixture *f, const char *keytable, const char *module_pa
 				       .note = on_note,
 				       .begun = on_begun,
 				       .done = on_done,
-				       .rates = ratelimit_new() };
+				       .rates = ratelimit_new(),
+				       .files_tally = &f->files_tally };
 	assert_non_null(f->env.rates);
 	assert_int_equal(lane_new("files", 2, 100, &file_ops, NULL, &f->env.files), ERR_OK);
 	f->ring = new_ring(keytable, module_path);

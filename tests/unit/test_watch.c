@@ -468,18 +468,21 @@ static void a_probe_whose_key_was_deleted_uses_another(void **state)
 /* --- the check of a generation's keys ----------------------------------------------------------
  */
 
-static void run_check(struct fixture *f)
+static enum keycheck_state run_check(struct fixture *f, bool process_is_new)
 {
 	int64_t until = clock_mono_ms() + PATIENCE_MS;
-	struct keycheck *check = keycheck_new(f->ring);
+	struct keycheck *check = keycheck_new(f->ring, process_is_new);
+	enum keycheck_state result = KEYCHECK_GOES_ON;
 
 	assert_non_null(check);
-	while (keycheck_step(check, &f->env) && clock_mono_ms() < until)
+	while (result == KEYCHECK_GOES_ON && clock_mono_ms() < until) {
+		result = keycheck_step(check, &f->env);
 		tick(f);
-	assert_true(clock_mono_ms() < until);
+	}
 	keycheck_stop(&check);
 	assert_null(check);
 	keycheck_stop(&check); /* nothing */
+	return result;
 }
 
 static void each_key_is_opened_and_what_is_wrong_is_said(void **state)
@@ -496,7 +499,7 @@ static void each_key_is_opened_and_what_is_wrong_is_said(void **state)
 		       "each %%:s5:%s\n", /* another key for each domain: on first use */
 		       pem_path, pem_path);
 	begin(&f, table, hsm.module_path);
-	run_check(&f);
+	assert_int_equal(run_check(&f, true), KEYCHECK_DONE);
 	assert_true(logged("key k (s=s1, d=a.example): pkcs11:object=k, "));
 	assert_true(logged("key file (s=s3, d=a.example): "));
 	assert_true(logged("key nobody cannot be used: private key not found: "));
@@ -507,13 +510,29 @@ static void each_key_is_opened_and_what_is_wrong_is_said(void **state)
 	end(&f);
 }
 
+/* Perhaps its module does not see what came later; and a file needs no new process. */
+static void a_key_that_a_reload_brings_in_vain_may_need_a_new_process(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, "nobody a.example:s2:pkcs11:object=nobody\n", hsm.module_path);
+	assert_int_equal(run_check(&f, false), KEYCHECK_UNSEEN);
+	assert_false(logged("cannot be used"));
+	end(&f);
+	begin(&f, "nofile a.example:s4:/nonexistent/key.pem\n", hsm.module_path);
+	assert_int_equal(run_check(&f, false), KEYCHECK_DONE);
+	assert_true(logged("key nofile cannot be used"));
+	end(&f);
+}
+
 static void a_token_that_is_away_ends_the_check(void **state)
 {
 	struct fixture f;
 
 	(void)state;
 	begin(&f, TOKEN_KEYS, "/nonexistent/module.so");
-	run_check(&f);
+	assert_int_equal(run_check(&f, true), KEYCHECK_DONE);
 	assert_false(logged("cannot be used:"));
 	assert_true(logged("signer: 1 of 3 keys checked, 0 cannot be used"));
 	end(&f);
@@ -526,12 +545,12 @@ static void a_check_that_is_stopped_leaves_its_request_alone(void **state)
 
 	(void)state;
 	begin(&f, TOKEN_KEYS, hsm.module_path);
-	check = keycheck_new(f.ring);
+	check = keycheck_new(f.ring, true);
 	assert_non_null(check);
 	move_gate(false);
-	assert_true(keycheck_step(check, &f.env));
+	assert_int_equal(keycheck_step(check, &f.env), KEYCHECK_GOES_ON);
 	wait_at_gate(1);
-	assert_true(keycheck_step(check, &f.env)); /* waits for its answer */
+	assert_int_equal(keycheck_step(check, &f.env), KEYCHECK_GOES_ON); /* waits for its answer */
 	keycheck_stop(&check);
 	end(&f);
 }
@@ -540,6 +559,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_key_is_opened_and_what_is_wrong_is_said),
+		cmocka_unit_test(a_key_that_a_reload_brings_in_vain_may_need_a_new_process),
 		cmocka_unit_test(a_token_that_is_away_ends_the_check),
 		cmocka_unit_test(a_check_that_is_stopped_leaves_its_request_alone),
 		cmocka_unit_test(what_expires_in_the_queue_says_nothing_about_the_token),

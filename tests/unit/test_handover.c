@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "config/handover.h"
+#include "config/question.h"
 
 static int pair[2];
 static size_t fds_at_start;
@@ -163,6 +164,8 @@ static void small_messages_arrive_as_they_are(void **state)
 		{ HANDOVER_FAILED, "f:1: bad", false },
 		{ HANDOVER_READY, NULL, false },
 		{ HANDOVER_NOTE, "pin-refused tok", false },
+		{ HANDOVER_ASK, "keys a", true },
+		{ HANDOVER_ANSWER, NULL, false },
 	};
 
 	(void)state;
@@ -184,6 +187,77 @@ static void small_messages_arrive_as_they_are(void **state)
 			assert_int_equal(fcntl(m.fd, F_GETFD), FD_CLOEXEC);
 		handover_msg_done(&m);
 	}
+}
+
+static void ask(const char *text, int *ret_fd, struct handover_msg *ret_msg)
+{
+	assert_int_equal(question_ask(pair[0], 7, text, ret_fd), ERR_OK);
+	assert_int_equal(handover_recv(pair[1], 1000, ret_msg), ERR_OK);
+	assert_int_equal(ret_msg->type, HANDOVER_ASK);
+	assert_int_equal(ret_msg->generation, 7);
+	assert_string_equal(ret_msg->text, text);
+}
+
+static void assert_answer(int fd, struct slice expected)
+{
+	struct handover_msg m;
+	struct slice text;
+	struct buf out;
+
+	assert_int_equal(handover_recv(pair[0], 1000, &m), ERR_OK);
+	assert_int_equal(m.type, HANDOVER_ANSWER);
+	assert_int_equal(m.generation, 7);
+	buf_init(&out, QUESTION_ANSWER_BYTES_MAX);
+	assert_int_equal(question_read(fd, &out), ERR_OK);
+	assert_int_equal(buf_finish(&out, &text), ERR_OK);
+	assert_true(slice_eq(text, expected));
+	buf_done(&out);
+	(void)close(fd);
+}
+
+static void a_question_gets_its_answer(void **state)
+{
+	char *huge = malloc(QUESTION_ANSWER_BYTES_MAX + 1);
+	struct handover_msg m;
+	int fd;
+
+	(void)state;
+	assert_non_null(huge);
+	memset(huge, 'x', QUESTION_ANSWER_BYTES_MAX + 1);
+	for (size_t len = 0; len <= QUESTION_ANSWER_BYTES_MAX + 1; len = 40 * len + 1) {
+		ask("status", &fd, &m);
+		assert_int_equal(question_answer(pair[1], &m, slice_of(huge, len)), ERR_OK);
+		handover_msg_done(&m);
+		assert_answer(fd, slice_of(huge, len));
+	}
+	ask("keys", &fd, &m); /* too long: cut */
+	assert_int_equal(
+		question_answer(pair[1], &m, slice_of(huge, QUESTION_ANSWER_BYTES_MAX + 1)),
+		ERR_OK);
+	handover_msg_done(&m);
+	assert_answer(fd, slice_of(huge, QUESTION_ANSWER_BYTES_MAX - 1));
+	free(huge);
+}
+
+/* A child that was taken over. */
+static void an_answer_cannot_fill_memory(void **state)
+{
+	struct handover_msg m;
+	struct buf out;
+	int fd;
+
+	(void)state;
+	ask("status", &fd, &m);
+	assert_int_not_equal(ftruncate(m.fd, (off_t)QUESTION_ANSWER_BYTES_MAX * 2), 0);
+	assert_int_not_equal(ftruncate(m.fd, 0), 0);
+	assert_true(pwrite(m.fd, "x", 1, (off_t)QUESTION_ANSWER_BYTES_MAX) < 1);
+	assert_int_not_equal(fcntl(m.fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+	handover_msg_done(&m);
+	buf_init(&out, 10);
+	assert_int_equal(question_read(fd, &out), ERR_OK);
+	assert_int_equal(out.len, 0);
+	buf_done(&out);
+	(void)close(fd);
 }
 
 static void waiting_ends_at_the_deadline_and_when_the_peer_dies(void **state)
@@ -250,7 +324,12 @@ static void hostile_packets_are_refused_and_leave_no_descriptor(void **state)
 	} cases[] = {
 		{ { 1, HANDOVER_READY, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
 		{ { MAGIC, 0, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
-		{ { MAGIC, 11, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, 13, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, HANDOVER_ASK, 1, 0, 4 }, SLICE_LIT("keys"), NULL, 0 },
+		{ { MAGIC, HANDOVER_ASK, 1, 2, 4 }, SLICE_LIT("keys"), two, 2 },
+		{ { MAGIC, HANDOVER_ASK, 1, 1, 3 }, SLICE_LIT("a\0b"), one, 1 },
+		{ { MAGIC, HANDOVER_ANSWER, 1, 1, 0 }, SLICE_LIT(""), one, 1 },
+		{ { MAGIC, HANDOVER_ANSWER, 1, 0, 1 }, SLICE_LIT("x"), NULL, 0 },
 		{ { MAGIC, 0xffffffff, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
 		{ { MAGIC, HANDOVER_READY, 1, 0, 5 }, SLICE_LIT(""), NULL, 0 },
 		{ { MAGIC, HANDOVER_READY, 1, 0, 0 }, SLICE_LIT("x"), NULL, 0 },
@@ -308,6 +387,8 @@ int main(void)
 		WITH_PAIR(a_live_file_travels_read_only),
 		WITH_PAIR(two_hundred_files_travel_and_one_more_does_not),
 		WITH_PAIR(small_messages_arrive_as_they_are),
+		WITH_PAIR(a_question_gets_its_answer),
+		WITH_PAIR(an_answer_cannot_fill_memory),
 		WITH_PAIR(waiting_ends_at_the_deadline_and_when_the_peer_dies),
 		WITH_PAIR(hostile_packets_are_refused_and_leave_no_descriptor),
 	};

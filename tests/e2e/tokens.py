@@ -195,7 +195,7 @@ class Tpm(Token):
     imports = False
     remembers_keys = remembers_files = True
     sessions = 1
-    noise = (r"^(ERROR|WARNING): ", "^$")
+    noise = (r"^(ERROR|WARNING):", "^$")
 
     def environment(self):
         tcti = f"swtpm:host=127.0.0.1,port={self.port}"
@@ -285,6 +285,13 @@ class OpenCryptoki(Token):
         return self.STATE + "/swtok"
 
     def start(self):
+        self.prepare()
+        self.serve()
+        self.initialise("--slot", self.slot)
+        return self
+
+    def prepare(self):
+        """Everything but the daemon and the token."""
         if enter_namespace():
             for path in (self.CONFIG, self.STATE, "/run", self.SHARED):
                 harness.run(["mount", "-t", "tmpfs", "tmpfs", path])
@@ -298,9 +305,6 @@ class OpenCryptoki(Token):
         for path in (self.STATE, self.LOCKS):
             harness.run(["chgrp", "-R", self.group, path])
             harness.run(["chmod", "-R", "u=rwX,g=rwX,o=", path])
-        self.serve()
-        self.initialise("--slot", self.slot)
-        return self
 
     def serve(self):
         self.spawn("/usr/sbin/pkcsslotd", "-f")

@@ -2,6 +2,7 @@
 #include "pkcs11/template.h"
 
 #include "pkcs11/attribute.h"
+#include "pkcs11/quirk.h"
 
 static const CK_BBOOL yes = CK_TRUE;
 static const CK_BBOOL no = CK_FALSE;
@@ -76,24 +77,7 @@ void template_public(struct template *t, const struct newkey *want, enum templat
 
 enum template_detail template_first(CK_FUNCTION_LIST *f)
 {
-	static const struct {
-		const char *manufacturer;
-		enum template_detail how;
-	} known[] = {
-		/* tpm2-pkcs11 takes uses of the public half for uses of the pair, says
-		 * CKR_GENERAL_ERROR, and each failure costs one of the TPM's three slots. */
-		{ "tpm2-software.github.io", TEMPLATE_BARE },
-	};
-	CK_INFO info;
-
-	if (f->C_GetInfo(&info) != CKR_OK)
-		return TEMPLATE_ALL;
-	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		if (slice_eq(
-			    slice_rtrim(slice_of(info.manufacturerID, sizeof(info.manufacturerID))),
-			    slice_str(known[i].manufacturer)))
-			return known[i].how;
-	return TEMPLATE_ALL;
+	return quirk_of(f)->bare_templates ? TEMPLATE_BARE : TEMPLATE_ALL;
 }
 
 /* Answers to an attribute that the token doesn't know or doesn't want to be told. */

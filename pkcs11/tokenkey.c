@@ -2,6 +2,7 @@
 #include "pkcs11/attribute.h"
 #include "pkcs11/ckr.h"
 #include "pkcs11/publicpart.h"
+#include "pkcs11/quirk.h"
 #include "pkcs11/token_priv.h"
 #include "pkcs11/uri_priv.h"
 
@@ -264,8 +265,20 @@ static bool may_sign(struct token_session *s, const struct token_key *key,
 	return allows(&allowed, mechanism) && offers(s, mechanism);
 }
 
-/* An answer that another mechanism may better: tokens offer what a policy or the key then refuses
- * (tpm2-pkcs11 makes CKM_RSA_PKCS of a decryption, which a key for signing only doesn't do). */
+struct way {
+	CK_MECHANISM_TYPE type;
+	enum key_type key_type;
+	bool wants_input;
+};
+
+/* In the order of preference. */
+static const struct way ways[] = {
+	{ CKM_RSA_PKCS, KEY_TYPE_RSA, false },
+	{ CKM_SHA256_RSA_PKCS, KEY_TYPE_RSA, true },
+	{ CKM_EDDSA, KEY_TYPE_ED25519, false },
+};
+
+/* An answer that another mechanism may better: tokens offer what a policy then refuses. */
 static bool try_next_mechanism(enum err e)
 {
 	return e == ERR_TOKEN_FAILED || e == ERR_KEY_BAD;
@@ -275,37 +288,28 @@ static bool try_next_mechanism(enum err e)
 static enum err settle_mechanism(struct token_session *s, struct token_key *key,
 				 struct err_detail *detail)
 {
-	static const struct {
-		CK_MECHANISM_TYPE type;
-		enum key_type key_type;
-		bool wants_input;
-	} mechanisms[] = {
-		{ CKM_RSA_PKCS, KEY_TYPE_RSA, false },
-		{ CKM_SHA256_RSA_PKCS, KEY_TYPE_RSA, true },
-		{ CKM_EDDSA, KEY_TYPE_ED25519, false },
-	};
+	size_t start = quirk_of(s->f)->hashes_first ? 1 : 0;
 	enum err e = ERR_OK;
 	bool reload = false;
 
-	for (size_t i = 0; i < ARRAY_LEN(mechanisms); i++) {
-		if (mechanisms[i].key_type != key->info.type ||
-		    !may_sign(s, key, mechanisms[i].type))
-			continue;
-		key->mechanism = mechanisms[i].type;
-		key->info.wants_input = mechanisms[i].wants_input;
-		e = token_key_test(s, key, &reload, detail);
-		if (!try_next_mechanism(e))
-			return e;
-	}
-	if (e != ERR_OK)
-		return e;
 	err_detail_set(detail,
 		       "token %s does not sign with %s, or the key does not allow it "
 		       "(CKA_ALLOWED_MECHANISMS)",
 		       s->token->name,
 		       key->info.type == KEY_TYPE_ED25519 ? "CKM_EDDSA"
 							  : "CKM_RSA_PKCS or CKM_SHA256_RSA_PKCS");
-	return ERR_KEY_BAD;
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		const struct way *way = &ways[(start + i) % ARRAY_LEN(ways)];
+
+		if (way->key_type != key->info.type || !may_sign(s, key, way->type))
+			continue;
+		key->mechanism = way->type;
+		key->info.wants_input = way->wants_input;
+		e = token_key_test(s, key, &reload, detail);
+		if (!try_next_mechanism(e))
+			return e;
+	}
+	return e != ERR_OK ? e : ERR_KEY_BAD;
 }
 
 static enum err find_key(struct token_session *s, struct token_key *key, CK_OBJECT_HANDLE *hits,

@@ -254,6 +254,19 @@ class Daemon:
     def signer_pid(self):
         return self.child("signer")
 
+    @contextlib.contextmanager
+    def without_signer(self):
+        """The signer process is killed, and no new one comes meanwhile."""
+        pid = self.signer_pid()
+        self.signal(signal.SIGSTOP)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: not alive(pid), 20, "the signer process is dead")
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+        wait_for(lambda: self.signer_pid() != pid, 20, "a new signer process")
+
     # Its log.
     def log(self):
         with contextlib.suppress(FileNotFoundError), open(self.log_path, encoding="utf-8", errors="replace") as file:

@@ -75,15 +75,8 @@ class TokenCase(harness.Case):
             self.restart_signer(daemon)
 
     def restart_signer(self, daemon):
-        pid = daemon.signer_pid()
-        daemon.signal(signal.SIGSTOP)
-        try:
-            os.kill(pid, signal.SIGKILL)
-            harness.wait_for(lambda: not harness.alive(pid), 20, "the signer process is dead")
+        with daemon.without_signer():
             self.token.tidy()
-        finally:
-            daemon.signal(signal.SIGCONT)
-        harness.wait_for(lambda: daemon.signer_pid() != pid, 20, "a new signer process")
 
     def reload(self, daemon):
         since = daemon.log_mark()

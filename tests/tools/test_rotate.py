@@ -33,14 +33,10 @@ class RotateCase(harness.Case):
         self.tsig_text = subprocess.run([find_program("tsig-keygen"), "up"], check=True, capture_output=True, text=True).stdout
         self.tsig = self.write("tsig", self.tsig_text)
         settings = {"PidFile": self.path("pid"), **({"UserID": "root"} if os.geteuid() == 0 else {})}
+        self.allowed = []
         if self.where == "token":
-            self.allowed = []
-            token = harness.TokenDirectory(self.path("token"))
-            token.make("dkim", "mail=rsa:2048")
-            self.environment, self.uri = token.environment(), token.uris["mail"]
-            self.token = token
-            record = token.record("mail")
-            settings.update({"PKCS11Module": harness.SOFTHSM, "PKCS11PinSource": "file:" + token.pin_file})
+            record, more = self.make_token()
+            settings.update(more)
         else:
             self.environment, self.uri = {}, self.path("old.pem")
             record = harness.make_key_file(self.uri, owner="root")
@@ -48,8 +44,14 @@ class RotateCase(harness.Case):
         self.write("KeyTable", "# the table\nmail %s:old:%s\n" % (DOMAIN, self.uri))
         self.write("SigningTable", "*@%s mail\n" % DOMAIN)
         settings.update({"KeyTable": self.path("KeyTable"), "SigningTable": "refile:" + self.path("SigningTable")})
-        self.daemon_ = self.daemon(settings, self.environment)
+        self.daemon_ = self.daemon(settings, self.environment, allowed=self.allowed)
         self.reload = self.script("reload", "kill -HUP %d" % self.daemon_.process.pid)
+
+    def make_token(self):
+        """With the key that is to be replaced. @return (its record, the daemon's settings for the token)"""
+        self.token = harness.TokenDirectory(self.path("token")).make("dkim", "mail=rsa:2048")
+        self.environment, self.uri = self.token.environment(), self.token.uris["mail"]
+        return self.token.record("mail"), {"PKCS11Module": harness.SOFTHSM, "PKCS11PinSource": "file:" + self.token.pin_file}
 
     def start_server(self, record):
         server = Bind(self.path("named"), {DOMAIN: "@ NS ns1\nns1 A 127.0.0.1\nold._domainkey TXT %s\n" % txt(record)},

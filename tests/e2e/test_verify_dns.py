@@ -10,7 +10,7 @@ import time
 import harness
 import milterclient
 import test_verify
-from nameserver import Bind, find_program, free_port
+from nameserver import Bind, Knot, find_program, free_port
 
 OUTSIDE = test_verify.OUTSIDE
 SILENT_MESSAGES = int(os.environ.get("SILENT_MESSAGES", "1000"))
@@ -111,6 +111,35 @@ class Answers(DnsCase):
                           f" forward-addr: {server.address}@{server.port}\n", 0o644)
         daemon = self.resolver(server, {"Nameservers": None, "ResolverConfiguration": conf})
         self.assertIn("dkim=pass", self.results(daemon, self.of())[0])
+
+
+class HostResolver(DnsCase):
+    """Without a setting the host's own resolv.conf is followed; here in a mount namespace of the test."""
+
+    def test_resolv_conf(self):
+        harness.need(self, os.geteuid() == 0, "root, for a mount namespace")
+        address = "127.0.0.77"
+        harness.need(self, self.port_53_is_free(address), f"port 53 of {address}")
+        server = Knot(self.path("knot"), {"example.com": f"@ NS ns1\nns1 A 127.0.0.1\nrsa._domainkey TXT {strings(self.record)}\n"},
+                      address=address, port=53)  # BIND listens on addresses of interfaces only
+        self.addCleanup(server.stop)
+        conf = self.write("resolv.conf", f"nameserver {address}\n", 0o644)
+        wrapper = self.write("run", f"#!/bin/sh\nmount --bind {conf} /etc/resolv.conf || exit 1\n"
+                             f"exec {os.path.join(harness.BIN, 'hsmdkim')} \"$@\"\n", 0o755)
+        daemon = self.daemon({"Mode": "v"}, start=False)
+        daemon.program = self.write("program", f"#!/bin/sh\nexec unshare --mount --propagation private {wrapper} \"$@\"\n", 0o755)
+        daemon.start()
+        self.assertIn("dkim=pass", self.results(daemon, self.of())[0])
+
+    @staticmethod
+    def port_53_is_free(address):
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.bind((address, 53))
+        except OSError:
+            return False
+        return True
 
 
 class Signed(DnsCase):

@@ -293,10 +293,27 @@ struct author {
 	bool several; /**< more than one mailbox or field claims to be the author */
 };
 
+/* SenderMacro, with or without its braces. Empty: it is not set, or was not sent. */
+static struct slice sender_of_macro(const struct work *w)
+{
+	char braced[128];
+	struct slice value;
+
+	if (w->rules->sender_macro == NULL)
+		return SLICE_LIT("");
+	value = macro(w, w->rules->sender_macro);
+	if (value.len != 0)
+		return value;
+	(void)snprintf(braced, sizeof(braced), "{%s}", w->rules->sender_macro);
+	return macro(w, braced);
+}
+
 /* @return ERR_NO_SENDER with a note when there is none that can be read */
 static enum err find_author(struct work *w, struct author *author)
 {
-	const struct hdr *field;
+	struct slice name;
+	struct slice value = sender_of_macro(w);
+	bool from_macro = value.len != 0;
 	char shown[SHOWN_BYTES];
 	size_t count = 0;
 	enum err err;
@@ -307,17 +324,27 @@ static enum err find_author(struct work *w, struct author *author)
 		note(w, LOG_LEVEL_INFO, "can't determine message sender; accepting");
 		return ERR_NO_SENDER;
 	}
-	field = hdrstore_from_top(w->in->headers, author->header, 0);
-	err = dkim_address_parse(w->arena, field->value, &author->first, &count);
+	name = slice_str(w->rules->sender_macro);
+	if (!from_macro) {
+		const struct hdr *field = hdrstore_from_top(w->in->headers, author->header, 0);
+
+		name = field->name;
+		value = field->value;
+	}
+	err = dkim_address_parse(w->arena, value, &author->first, &count);
 	if (err == ERR_NOMEM)
 		return err;
 	if (err != ERR_OK || count == 0) {
-		note(w, LOG_LEVEL_INFO, "can't parse %.*s: header value '%s'",
-		     SLICE_FMT(field->name), text_sanitize(field->value, shown, sizeof(shown)));
+		note(w, LOG_LEVEL_INFO,
+		     from_macro ? "can't parse macro %.*s header value '%s'"
+				: "can't parse %.*s: header value '%s'",
+		     SLICE_FMT(name), text_sanitize(value, shown, sizeof(shown)));
 		return ERR_NO_SENDER;
 	}
-	author->several = count > 1 || hdrstore_count_name(w->in->headers, author->header) > 1 ||
-			  hdrstore_count_name(w->in->headers, SLICE_LIT("From")) > 1;
+	author->several =
+		count > 1 ||
+		(!from_macro && hdrstore_count_name(w->in->headers, author->header) > 1) ||
+		hdrstore_count_name(w->in->headers, SLICE_LIT("From")) > 1;
 	w->d->author_local = author->first.local;
 	w->d->author_domain = author->first.domain;
 	return ERR_OK;

@@ -37,6 +37,8 @@ struct decide_rules {
 	const struct hostlist *external_ignore_list;
 	const struct dataset *exempt_domains;
 	const struct dataset *dont_sign_mail_to;
+	const char
+		*sender_macro; /**< whose value, when the MTA sends it, is the author's address */
 	const struct slice *sender_headers; /**< in order of preference */
 	size_t sender_headers_count;
 	bool log_why; /**< make the notes of LogWhy, too */

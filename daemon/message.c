@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
+#include <stdio.h>
+
 void message_fail(struct message *m, enum policy policy, enum err err)
 {
 	if (m->failed)
@@ -145,6 +147,19 @@ static void log_notes(const struct message *m, const struct mta *mta)
 		log_line(m->decision.notes[i].level, "%s: %s", id, m->decision.notes[i].text);
 }
 
+/* RequiredHeaders holds for all mail, signed or not. */
+static bool refuse_malformed(struct message *m, const struct mta *mta)
+{
+	char id[QUEUE_ID_BYTES];
+
+	if (!m->snapshot->settings->required_headers || required_headers_ok(m->headers, m->refusal))
+		return false;
+	log_line(LOG_LEVEL_INFO, "%s: RFC5322 header requirement error: %s",
+		 message_queue_id(mta, id, sizeof(id)), m->refusal);
+	message_fail(m, POLICY_SECURITY, ERR_SYNTAX);
+	return true;
+}
+
 void message_end_headers(struct message *m, const struct mta *mta)
 {
 	struct decide_input input = {
@@ -163,6 +178,8 @@ void message_end_headers(struct message *m, const struct mta *mta)
 	if (m->failed)
 		return;
 	err = pin(m);
+	if (err == ERR_OK && refuse_malformed(m, mta))
+		return;
 	if (err == ERR_OK) {
 		input.headers = m->headers;
 		err = decide(&m->snapshot->rules, &input, m->arena, &m->decision);
@@ -171,7 +188,7 @@ void message_end_headers(struct message *m, const struct mta *mta)
 	if (err == ERR_OK && m->decision.kind == DECIDE_FAIL)
 		err = m->decision.error;
 	if (err == ERR_OK && m->decision.kind == DECIDE_SIGN)
-		err = message_sign_start(m);
+		err = message_sign_start(m, mta);
 	if (err == ERR_OK && m->decision.kind == DECIDE_VERIFY)
 		err = message_verify_start(m);
 	if (err != ERR_OK)
@@ -202,6 +219,23 @@ bool message_settled(const struct message *m)
 	return m->failed || (m->headers_ended && m->decision.kind == DECIDE_PASS);
 }
 
+/* SoftwareHeader: who worked on the message. */
+static void add_software_header(const struct message *m, const struct mta *mta)
+{
+	const char *id = mta->ops->macro(mta->ctx, "i");
+	const char *host = mta->ops->macro(mta->ctx, "j");
+	char shown[QUEUE_ID_BYTES];
+	char text[512];
+
+	(void)snprintf(text, sizeof(text), "%shsmdkim Filter v" HSMDKIM_VERSION " %s %s",
+		       m->peer->leading_space ? " " : "",
+		       host != NULL && *host != '\0' ? host : m->snapshot->verify->host_name,
+		       id != NULL ? text_sanitize(slice_str(id), shown, sizeof(shown)) : "");
+	if (!mta->ops->insert_header(mta->ctx, 0, "DKIM-Filter", text))
+		log_line(LOG_LEVEL_WARNING, "%s: the MTA refused the field DKIM-Filter",
+			 message_queue_id(mta, shown, sizeof(shown)));
+}
+
 void message_end(struct message *m, const struct mta *mta)
 {
 	message_end_headers(m, mta); /* a message without an end of headers ends them here */
@@ -209,6 +243,9 @@ void message_end(struct message *m, const struct mta *mta)
 		message_sign_end(m, mta);
 	if (m->decision.kind == DECIDE_VERIFY)
 		message_verify_end(m, mta);
+	if (m->snapshot != NULL && m->snapshot->settings->software_header &&
+	    m->decision.kind != DECIDE_PASS && !m->failed)
+		add_software_header(m, mta);
 }
 
 static void log_refusal(const struct message *m, const struct mta *mta, enum settings_action action)
@@ -247,6 +284,11 @@ enum answer message_answer(struct message *m, const struct mta *mta)
 						  : m->verifying != NULL ? MAILCOUNT_VERIFIED
 									 : MAILCOUNT_PASSED);
 		return ANSWER_ACCEPT;
+	}
+	if (m->refusal[0] != '\0') {
+		mailcount_answered(&m->env->mail, mailcount_class_of(ACTION_REJECT));
+		(void)mta->ops->set_reply(mta->ctx, "550", "5.0.0", m->refusal);
+		return ANSWER_REJECT;
 	}
 	action = message_action(m);
 	if (action == ACTION_ACCEPT && captured(m))

@@ -5,6 +5,7 @@
 
 #include "daemon/message.h"
 #include "daemon/reply.h"
+#include "daemon/required.h"
 #include "daemon/signing.h"
 #include "daemon/verifying.h"
 #include "dkim/bodyhash.h"
@@ -28,6 +29,9 @@ struct message {
 	struct signing *signing;
 	struct bodyhash *body; /* of a message that is signed */
 	size_t body_id;
+	int canonicalization; /* of this message: CANONICALIZATION_... */
+	uint64_t body_limit;  /* bytes of the body that are signed, or BODYHASH_NO_LIMIT */
+	bool write_length;    /* l= */
 	struct verifying *verifying;
 
 	/* Once failed, the rest of the message is only waited for. */
@@ -36,6 +40,7 @@ struct message {
 	enum err error;
 	enum policy policy;
 	struct err_detail detail;
+	char refusal[REQUIRED_TEXT_BYTES]; /* RequiredHeaders; empty: not refused by it */
 };
 
 /* The first cause is the one to tell: a message that failed stays as it is. */
@@ -49,7 +54,7 @@ const char *message_queue_id(const struct mta *mta, char *out, size_t out_size);
 enum settings_action message_action(const struct message *m);
 
 /* End of the header. @return what the message fails with */
-NODISCARD enum err message_sign_start(struct message *m);
+NODISCARD enum err message_sign_start(struct message *m, const struct mta *mta);
 NODISCARD enum err message_verify_start(struct message *m);
 
 /* End of the message: do it, log it, fail the message where it went wrong. */

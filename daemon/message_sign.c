@@ -6,17 +6,101 @@
 
 #define SIGNATURE_FIELD "DKIM-Signature"
 
-enum err message_sign_start(struct message *m)
+/* @return false: neither "simple" nor "relaxed" */
+static bool canon_word(struct slice word, int relaxed, int *bits)
+{
+	if (slice_ieq(word, SLICE_LIT("relaxed")))
+		*bits |= relaxed;
+	else if (!slice_ieq(word, SLICE_LIT("simple")))
+		return false;
+	return true;
+}
+
+/* SelectCanonicalizationHeader: that field of the message beats Canonicalization, when it says what
+ * Canonicalization could. */
+static int choose_canonicalization(const struct message *m)
 {
 	const struct settings *s = m->snapshot->settings;
-	enum dkim_canon canon = (s->canonicalization & CANONICALIZATION_RELAXED_BODY) != 0
-					? DKIM_CANON_RELAXED
-					: DKIM_CANON_SIMPLE;
-	enum err err = bodyhash_new(m->arena, &m->body);
+	const struct hdr *field = NULL;
+	struct slice header;
+	struct slice body;
+	int bits = 0;
 
+	if (s->select_canonicalization_header != NULL)
+		field = hdrstore_from_top(m->headers, slice_str(s->select_canonicalization_header),
+					  0);
+	if (field == NULL)
+		return s->canonicalization;
+	body = slice_trim(field->value);
+	header = slice_sub(body, 0, slice_find(body, '/'));
+	body = slice_sub(body, header.len + 1, body.len);
+	if (!canon_word(header, CANONICALIZATION_RELAXED_HEADER, &bits) ||
+	    (body.len != 0 && !canon_word(body, CANONICALIZATION_RELAXED_BODY, &bits)))
+		return s->canonicalization;
+	return bits;
+}
+
+/* The address, or "*@" and its domain. */
+static enum err holds_recipient(const struct message *m, const struct dataset *set,
+				struct slice address, bool *ret_listed)
+{
+	size_t at = slice_rfind(address, '@');
+	struct slice value;
+	char *any;
+	enum err err = dataset_find(set, address, &value);
+
+	if (err == ERR_NOT_FOUND && at < address.len) {
+		any = arena_alloc(m->arena, address.len - at + 1);
+		if (any == NULL)
+			return ERR_NOMEM;
+		any[0] = '*';
+		memcpy(any + 1, address.ptr + at, address.len - at);
+		err = dataset_find(set, slice_of(any, address.len - at + 1), &value);
+	}
+	*ret_listed = err == ERR_OK;
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* MaximumSignedBytes and BodyLengthDB. */
+static enum err choose_length(struct message *m, const struct mta *mta)
+{
+	const struct settings *s = m->snapshot->settings;
+	const struct dataset *set = m->snapshot->body_length_db;
+
+	m->write_length = s->maximum_signed_bytes >= 0;
+	m->body_limit = m->write_length ? (uint64_t)s->maximum_signed_bytes : BODYHASH_NO_LIMIT;
+	for (size_t i = 0; set != NULL && i < m->recipients_count; i++) {
+		char shown[LIMIT_DOMAIN_BYTES + 80];
+		char id[QUEUE_ID_BYTES];
+		bool listed = false;
+		enum err err = holds_recipient(m, set, m->recipients[i], &listed);
+
+		if (err != ERR_OK)
+			return err;
+		if (!listed)
+			continue;
+		m->write_length = true;
+		log_line(LOG_LEVEL_INFO, "%s: BodyLengthDB matched %s, signing with l= requested",
+			 message_queue_id(mta, id, sizeof(id)),
+			 text_sanitize(m->recipients[i], shown, sizeof(shown)));
+		break;
+	}
+	return ERR_OK;
+}
+
+enum err message_sign_start(struct message *m, const struct mta *mta)
+{
+	const struct settings *s = m->snapshot->settings;
+	enum dkim_canon canon;
+	enum err err = choose_length(m, mta);
+
+	m->canonicalization = choose_canonicalization(m);
+	canon = (m->canonicalization & CANONICALIZATION_RELAXED_BODY) != 0 ? DKIM_CANON_RELAXED
+									   : DKIM_CANON_SIMPLE;
 	if (err == ERR_OK)
-		err = bodyhash_want(m->body, canon, DKIM_HASH_SHA256, BODYHASH_NO_LIMIT,
-				    &m->body_id);
+		err = bodyhash_new(m->arena, &m->body);
+	if (err == ERR_OK)
+		err = bodyhash_want(m->body, canon, DKIM_HASH_SHA256, m->body_limit, &m->body_id);
 	if (err == ERR_OK)
 		err = signing_start(m->arena, m->env->signer, m->snapshot, &m->decision,
 				    m->env->clock->mono_ms() + s->token_timeout_ms, &m->signing);
@@ -71,27 +155,51 @@ static enum err make_signatures(struct message *m)
 		.now_s = m->env->clock->wall_s(),
 		.now_ms = m->env->clock->mono_ms(),
 		.leading_space = m->peer->leading_space,
+		.canonicalization = m->canonicalization,
+		.write_length = m->write_length,
 	};
 	enum err err = bodyhash_finish(m->body);
 
 	if (err != ERR_OK)
 		return err;
+	input.body_length = bodyhash_length(m->body, m->body_id);
+	if (input.body_length > m->body_limit)
+		input.body_length = m->body_limit;
 	input.body_digest = bodyhash_digest(m->body, m->body_id);
 	input.deadline_ms = input.now_ms + m->snapshot->settings->token_timeout_ms;
 	signing_finish(m->signing, &input);
 	return ERR_OK;
 }
 
+/* RemoveOldSignatures: what others signed stands for a message that is now ours. From the bottom:
+ * the numbers of those above stay. */
+static bool remove_old(const struct message *m, const struct mta *mta)
+{
+	size_t count = hdrstore_count_name(m->headers, SLICE_LIT(SIGNATURE_FIELD));
+
+	if (!m->snapshot->settings->remove_old_signatures)
+		return true;
+	for (; count > 0; count--) {
+		if (!mta->ops->delete_header(mta->ctx, SIGNATURE_FIELD, count))
+			return false;
+	}
+	return true;
+}
+
 /* In the SigningTable's order, each above the others, as OpenDKIM does. */
 static void insert_signatures(struct message *m, const struct mta *mta, const char *id)
 {
+	bool removed = false;
+
 	for (size_t i = 0; i < signing_count(m->signing); i++) {
 		const struct signature *sig = signing_at(m->signing, i);
 
 		if (sig->error != ERR_OK)
 			continue;
-		if (!mta->ops->insert_header(mta->ctx, 0, SIGNATURE_FIELD, sig->value.ptr)) {
-			err_detail_set(&m->detail, "the MTA refused the header field");
+		removed = removed || remove_old(m, mta);
+		if (!removed ||
+		    !mta->ops->insert_header(mta->ctx, 0, SIGNATURE_FIELD, sig->value.ptr)) {
+			err_detail_set(&m->detail, "the MTA refused to change the header");
 			message_fail(m, POLICY_INTERNAL_ERROR, ERR_IO);
 			return;
 		}

@@ -136,6 +136,8 @@ static unsigned long choose_actions(unsigned long offered, unsigned long *ret_ne
 
 	if (snapshot != NULL && (snapshot->settings->mode & MODE_VERIFY) != 0)
 		needed |= SMFIF_CHGHDRS;
+	if (snapshot != NULL && snapshot->settings->remove_old_signatures)
+		needed |= SMFIF_CHGHDRS;
 	if (snapshot != NULL && snapshot->settings->redirect_failures_to != NULL)
 		needed |= SMFIF_ADDRCPT | SMFIF_DELRCPT;
 	snapshot_unref(&snapshot);
@@ -157,10 +159,11 @@ static unsigned long choose_protocol(unsigned long offered)
 
 	if (snapshot != NULL && snapshot->peer_list == NULL)
 		wanted |= SMFIP_NR_CONN;
-	/* Any step may bring a macro of MacroList. */
-	if (snapshot != NULL && snapshot->rules.macro_list == NULL) {
+	/* Any step may bring a macro of MacroList or SenderMacro. */
+	if (snapshot != NULL && snapshot->rules.macro_list == NULL &&
+	    snapshot->rules.sender_macro == NULL) {
 		wanted |= SMFIP_NOHELO | SMFIP_NODATA;
-		if (snapshot->rules.dont_sign_mail_to == NULL &&
+		if (snapshot->rules.dont_sign_mail_to == NULL && snapshot->body_length_db == NULL &&
 		    snapshot->settings->redirect_failures_to == NULL)
 			wanted |= SMFIP_NORCPT;
 	}

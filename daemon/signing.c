@@ -115,16 +115,18 @@ static void ask_signature(struct signing *s, struct slot *slot, const struct sig
 	const struct settings *settings = s->snapshot->settings;
 	struct dkim_sign_params params = {
 		.select = s->snapshot->hdrselect,
-		.header_canon = (settings->canonicalization & CANONICALIZATION_RELAXED_HEADER) != 0
+		.header_canon = (input->canonicalization & CANONICALIZATION_RELAXED_HEADER) != 0
 					? DKIM_CANON_RELAXED
 					: DKIM_CANON_SIMPLE,
-		.body_canon = (settings->canonicalization & CANONICALIZATION_RELAXED_BODY) != 0
+		.body_canon = (input->canonicalization & CANONICALIZATION_RELAXED_BODY) != 0
 				      ? DKIM_CANON_RELAXED
 				      : DKIM_CANON_SIMPLE,
 		.now = input->now_s,
 		.ttl_s = settings->signature_ttl_s,
 		.copy_headers = settings->diagnostics,
 		.request_reports = settings->request_reports,
+		.write_length = input->write_length,
+		.body_length = input->body_length,
 		.body_digest = input->body_digest,
 		.leading_space = input->leading_space,
 	};

@@ -39,11 +39,14 @@ NODISCARD enum err signing_start(struct arena *arena, struct sigclient *signer,
 
 struct signing_input {
 	const struct hdrstore *headers;
-	struct slice body_digest; /**< SHA-256 in the canonicalization of the settings */
+	struct slice body_digest; /**< SHA-256 */
 	int64_t now_s;
 	int64_t now_ms;	     /**< clock_mono_ms() */
 	int64_t deadline_ms; /**< the same clock; it ends all waiting */
 	bool leading_space;
+	int canonicalization; /**< CANONICALIZATION_...; body_digest is of its body */
+	bool write_length;    /**< l= with body_length */
+	uint64_t body_length;
 };
 
 /** Make the signatures; blocks until all are there or the deadline. What became of each is in

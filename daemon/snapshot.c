@@ -22,6 +22,7 @@ struct whole {
 	struct dataset *macro_list;
 	struct dataset *exempt_domains;
 	struct dataset *dont_sign_mail_to;
+	struct dataset *body_length_db;
 	struct dataset *sender_headers;
 	struct hostlist *internal_hosts;
 	struct hostlist *external_ignore_list;
@@ -45,6 +46,7 @@ static void whole_free(struct whole **whole)
 	hostlist_free(&w->internal_hosts);
 	dataset_free(&w->sender_headers);
 	dataset_free(&w->dont_sign_mail_to);
+	dataset_free(&w->body_length_db);
 	dataset_free(&w->exempt_domains);
 	dataset_free(&w->macro_list);
 	dataset_free(&w->mta);
@@ -81,6 +83,7 @@ static enum err open_sets(struct whole *w, struct err_detail *detail)
 		{ "MacroList", s->macro_list, 0, &w->macro_list },
 		{ "ExemptDomains", s->exempt_domains, DATASET_ICASE, &w->exempt_domains },
 		{ "DontSignMailTo", s->dont_sign_mail_to, DATASET_ICASE, &w->dont_sign_mail_to },
+		{ "BodyLengthDB", s->body_length_db, DATASET_ICASE, &w->body_length_db },
 		{ "SenderHeaders", s->sender_headers, DATASET_ICASE, &w->sender_headers },
 	};
 
@@ -150,6 +153,7 @@ static void publish(struct whole *w, uint32_t generation)
 	w->pub.generation = generation;
 	w->pub.settings = s;
 	w->pub.peer_list = w->peer_list;
+	w->pub.body_length_db = w->body_length_db;
 	w->pub.hdrselect = w->hdrselect;
 	w->pub.verify = w->verify;
 	w->pub.rules = (struct decide_rules){
@@ -164,6 +168,7 @@ static void publish(struct whole *w, uint32_t generation)
 		.external_ignore_list = w->external_ignore_list,
 		.exempt_domains = w->exempt_domains,
 		.dont_sign_mail_to = w->dont_sign_mail_to,
+		.sender_macro = s->sender_macro,
 		.sender_headers = w->senders,
 		.sender_headers_count = w->senders_count,
 		.log_why = s->log_why,

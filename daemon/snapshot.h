@@ -19,7 +19,8 @@ struct snapshot {
 	uint32_t generation;
 	const struct settings *settings;
 	struct decide_rules rules;
-	const struct hostlist *peer_list; /**< NULL: unset */
+	const struct hostlist *peer_list;     /**< NULL: unset */
+	const struct dataset *body_length_db; /**< NULL: unset */
 	const struct dkim_hdrselect *hdrselect;
 	const struct verifyrules *verify;
 };

@@ -152,6 +152,32 @@ def with_macros():
     yield Sent("inside", message())
 
 
+SENDER_MACRO = (
+    ("address", message(), envelope(author="alice@example.com")),
+    ("other-domain", message(), envelope(author="eve@example.org")),
+    ("in-angles", author("eve@example.org"), envelope(author="Alice <alice@example.com>")),
+    ("from-of-others", author("eve@example.org"), envelope(author="alice@example.com")),
+    ("not-sent", message(), envelope()),
+    ("not-sent-others", author("eve@example.org"), envelope()),
+    ("no-address", message(), envelope(author="nonsense")),
+)
+
+# What RFC 5322 asks for.
+COUNTS = (
+    ("good", message()),
+    ("no-date", message(DEFAULT[:3] + DEFAULT[4:])),
+    ("no-id", message(DEFAULT[:4])),
+    ("two-subjects", extra(("Subject", "again"))),
+    ("two-tos", extra(("To", "more@example.net"))),
+    ("two-dates", extra(("Date", "Tue, 24 Nov 2026 10:00:00 +0000"))),
+    ("two-senders", extra(("Sender", "a@example.com"), ("Sender", "b@example.com"))),
+    ("two-ids", extra(("Message-ID", "<2@example.com>"))),
+    ("two-references", extra(("References", "<2@example.com>"), ("References", "<3@example.com>"))),
+    ("two-bccs", extra(("Bcc", "a@example.com"), ("Bcc", "b@example.com"))),
+    ("two-reply-tos", extra(("Reply-To", "a@example.com"), ("Reply-To", "b@example.com"))),
+    ("two-comments", extra(("Comments", "a"), ("Comments", "b"))),
+)
+
 RECIPIENTS = (
     ("one", ("bob@example.net",)),
     ("upper", ("Bob@Example.NET",)),
@@ -191,6 +217,13 @@ def setups():
     yield Setup("hosts-default", {}, list(clients()))
     for name, settings in MACRO_SETTINGS:
         yield Setup("macros-" + name, settings, list(with_macros()), {"macros": "nosuch\nverify OK|NO\n"})
+    for name, value in (("braces", "{author}"), ("plain", "author")):
+        yield Setup("sender-macro-" + name, {"SenderMacro": value}, [Sent(*row) for row in SENDER_MACRO])
+    for name, value in (("exact", "bob@example.net"), ("star", "*@lists.example"), ("file", "file:{dir}/recipients"),
+                        ("refile", "refile:{dir}/recipients")):
+        yield Setup("body-length-" + name, {"BodyLengthDB": value}, to_each(), {"recipients": "*@lists.example\nbob@example.net\n"})
+    yield Setup("body-length-most", {"BodyLengthDB": "bob@example.net", "MaximumSignedBytes": "5"}, to_each())
+    yield Setup("required-headers", {"RequiredHeaders": "yes"}, [Sent(*row) for row in COUNTS])
     for name, value in (("exact", "bob@example.net"), ("list", "x@y.example,bob@example.net"),
                         ("domain", "lists.example"), ("star", "*@lists.example"),
                         ("refile", "refile:{dir}/recipients"), ("file", "file:{dir}/recipients")):

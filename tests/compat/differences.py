@@ -99,9 +99,10 @@ ACCEPTED = (
     Row("verify-ar-(from|suffix)/.*", "other changes", "`RemoveARFrom`"),
     Row("verify-on-.*-quarantine/.*", "quarantine", "an On- setting that says `quarantine`"),
 
-    # Not finished.
-    Row("(old-)?software-header/.*", "other changes", "`SoftwareHeader`", may_be_unused=True),
-    Row("remove-old/.*", "valid|places|other changes", "`RemoveOldSignatures`", may_be_unused=True),
-    Row("signed-bytes(-more)?/.*", SIGNED, "`MaximumSignedBytes`", may_be_unused=True),
-    Row("select-canonicalization/.*", SIGNED, "`SelectCanonicalizationHeader`", may_be_unused=True),
+    # What is written.
+    Row("(old-)?software-header/.*", "other changes", "`SoftwareHeader`"),
+    Row("remove-old/.*", "places", "`RemoveOldSignatures`"),
+    Row("select-canonicalization/.*", SIGNED, "`SelectCanonicalizationHeader`"),
+    Row("sender-macro-plain/.*", SIGNED, "`SenderMacro name`"),
+    Row("sender-macro-(braces|plain)/no-address", "other changes", NO_AUTHOR),
 )

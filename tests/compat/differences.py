@@ -103,6 +103,6 @@ ACCEPTED = (
     Row("(old-)?software-header/.*", "other changes", "`SoftwareHeader`"),
     Row("remove-old/.*", "places", "`RemoveOldSignatures`"),
     Row("select-canonicalization/.*", SIGNED, "`SelectCanonicalizationHeader`"),
-    Row("sender-macro-plain/.*", SIGNED, "`SenderMacro name`"),
-    Row("sender-macro-(braces|plain)/no-address", "other changes", NO_AUTHOR),
+    Row("sender-macro-plain/.*", SIGNED + "|results", "`SenderMacro name`"),
+    Row("sender-macro-(braces|plain)/no-address", "results|other changes", NO_AUTHOR),
 )

@@ -20,12 +20,15 @@ foreach(name ${tool_names})
 endforeach()
 install(FILES packaging/completion/_hsmdkim-tools DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 
-# The unit names the program by its path, which is known only now: --prefix may differ from configure's.
-install(CODE "
-        file(READ \"${CMAKE_SOURCE_DIR}/packaging/systemd/hsmdkim.service\" unit)
-        string(REPLACE \"/usr/sbin/\" \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SBINDIR}/\" unit \"\${unit}\")
-        file(WRITE \"${CMAKE_BINARY_DIR}/installed.service\" \"\${unit}\")")
-install(FILES ${CMAKE_BINARY_DIR}/installed.service DESTINATION lib/systemd/system RENAME hsmdkim.service)
+# Units name programs by their path, which is known only now: --prefix may differ from configure's.
+foreach(unit hsmdkim.service hsmdkim-rotate.service)
+        install(CODE "
+                file(READ \"${CMAKE_SOURCE_DIR}/packaging/systemd/${unit}\" unit)
+                string(REPLACE \"/usr/sbin/\" \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_SBINDIR}/\" unit \"\${unit}\")
+                file(WRITE \"${CMAKE_BINARY_DIR}/units/${unit}\" \"\${unit}\")")
+        install(FILES ${CMAKE_BINARY_DIR}/units/${unit} DESTINATION lib/systemd/system)
+endforeach()
+install(FILES packaging/systemd/hsmdkim-rotate.timer DESTINATION lib/systemd/system)
 install(FILES packaging/systemd/hsmdkim.sysusers DESTINATION lib/sysusers.d RENAME hsmdkim.conf)
 
 file(GLOB documents ${CMAKE_SOURCE_DIR}/docs/*.md)

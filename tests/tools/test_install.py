@@ -49,6 +49,9 @@ class Install(harness.Case):
             self.assertIn("complete -F _hsmdkim_" + name, self.text("share/bash-completion/completions", "hsmdkim-" + name))
         self.assertIn("#compdef hsmdkim-genkey", self.text("share/zsh/site-functions/_hsmdkim-tools"))
         self.assertIn("ExecStart=/opt/hsmdkim/sbin/hsmdkim -f", self.text("lib/systemd/system/hsmdkim.service"))
+        unit = self.text("lib/systemd/system/hsmdkim-rotate.service")
+        self.assertIn("ExecStart=/opt/hsmdkim/sbin/hsmdkim-rotate -x /etc/hsmdkim.conf", unit)
+        self.assertIn("[Timer]", self.text("lib/systemd/system/hsmdkim-rotate.timer"))
         self.assertIn("u hsmdkim-signer", self.text("lib/sysusers.d/hsmdkim.conf"))
         self.assertIn("hsmdkim-genkey", self.text("share/doc/hsmdkim/TUTORIAL.md"))
 

@@ -1,5 +1,5 @@
 /* One generation's files: sealed memfds under the paths that the configuration names. */
-#define _GNU_SOURCE /* memfd_create, F_ADD_SEALS */
+#define _GNU_SOURCE /* memfd_create, F_ADD_SEALS, MADV_DONTDUMP */
 
 #include "config/files.h"
 
@@ -327,6 +327,18 @@ enum err files_map(struct files *f, const char *path, struct slice *ret_text,
 		return e;
 	}
 	*ret_text = slice_of(file->map != NULL ? file->map : "", file->len);
+	return ERR_OK;
+}
+
+enum err files_map_secret(struct files *f, const char *path, struct slice *ret_text,
+			  struct err_detail *detail)
+{
+	enum err e = files_map(f, path, ret_text, detail);
+
+	if (e != ERR_OK || ret_text->len == 0)
+		return e;
+	(void)mlock(ret_text->ptr, ret_text->len);
+	(void)madvise((void *)ret_text->ptr, ret_text->len, MADV_DONTDUMP);
 	return ERR_OK;
 }
 

@@ -51,6 +51,14 @@ NODISCARD enum err files_live(struct files *f, const char *path, int *ret_fd,
 			      struct err_detail *detail);
 
 /**
+ * As files_map(), for a PIN or a private key: the pages are never swapped out while they are mapped
+ * (as far as RLIMIT_MEMLOCK lets us) and are in no core file. A sealed memfd cannot be wiped; the
+ * kernel clears its pages when the last process lets go of it.
+ */
+NODISCARD enum err files_map_secret(struct files *f, const char *path, struct slice *ret_text,
+				    struct err_detail *detail);
+
+/**
  * The file that a data set's spec names: file:/p, refile:/p, lmdb:/p, mdb:/p, /p.
  * @return a pointer into spec; NULL when the set needs no file (csl: ...)
  */

@@ -476,7 +476,8 @@ struct slice keyring_key_text(const struct keyring *ring, const struct signkey *
 
 	if (key->kind == KEYREF_PEM)
 		return pem_of_row(ring, slice_str(key->name));
-	if (key->kind == KEYREF_FILE && files_map(ring->files, key->ref, &text, NULL) != ERR_OK)
+	if (key->kind == KEYREF_FILE &&
+	    files_map_secret(ring->files, key->ref, &text, NULL) != ERR_OK)
 		return SLICE_LIT("");
 	return text;
 }

@@ -134,7 +134,7 @@ static enum err read_pin(const char *source, struct files *files, struct pin **r
 
 	if (path == NULL)
 		return ERR_NOMEM;
-	e = files_map(files, path, &text, detail);
+	e = files_map_secret(files, path, &text, detail);
 	if (e == ERR_OK)
 		e = pin_new(text, ret_pin, detail);
 	if (e != ERR_OK)

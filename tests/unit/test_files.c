@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,6 +63,44 @@ static void a_file_that_was_read_is_not_changed_by_the_disk(void **state)
 			 F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 	assert_int_equal(write(files_fd(f, 0), "x", 1), -1);
 	assert_int_equal(ftruncate(files_fd(f, 0), 0), -1);
+}
+
+/* "VmFlags" of the mapping: "lo" is locked, "dd" is not dumped. */
+static bool mapping_has(const void *at, const char *flag)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	char line[512];
+	bool here = false;
+	bool found = false;
+
+	assert_non_null(smaps);
+	while (fgets(line, sizeof(line), smaps) != NULL) {
+		unsigned long from = 0;
+		unsigned long to = 0;
+
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = (uintptr_t)at >= from && (uintptr_t)at < to;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			found = strstr(line, flag) != NULL;
+	}
+	(void)fclose(smaps);
+	return found;
+}
+
+static void a_secret_is_not_swapped_and_not_dumped(void **state)
+{
+	AUTO(files_free) struct files *f = files_new_real();
+	struct slice text;
+
+	(void)state;
+	write_file("1234\n");
+	assert_int_equal(files_map(f, path, &text, NULL), ERR_OK);
+	assert_false(mapping_has(text.ptr, " dd"));
+	assert_int_equal(files_map_secret(f, path, &text, NULL), ERR_OK);
+	assert_true(slice_eq(text, SLICE_LIT("1234\n")));
+	assert_true(mapping_has(text.ptr, " dd"));
+	if (mlock(&text, sizeof(text)) == 0) /* else nobody may lock memory here */
+		assert_true(mapping_has(text.ptr, " lo"));
 }
 
 static void an_empty_file_is_an_empty_text(void **state)
@@ -129,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_was_read_is_not_changed_by_the_disk),
+		cmocka_unit_test(a_secret_is_not_swapped_and_not_dumped),
 		cmocka_unit_test(an_empty_file_is_an_empty_text),
 		cmocka_unit_test(a_closed_set_opens_nothing),
 		cmocka_unit_test(errors_name_the_path_and_the_reason),

@@ -3,6 +3,9 @@
 #include "config/metrics_addr.h"
 #include "config/settings_priv.h"
 
+/* Of struct sockaddr_un. */
+#define SOCKET_PATH_MAX 107u
+
 /* On-Default is read first, whatever its place in the file; On-TokenFailure, which OpenDKIM does
  * not have, keeps its own default, or an old opendkim.conf would let mail leave unsigned. */
 static void apply_on_default(struct settings *s)
@@ -68,9 +71,16 @@ static enum err check_tokens(const struct settings *s, struct err_detail *detail
 	return ERR_OK;
 }
 
-static enum err check_metrics(const struct settings *s, struct err_detail *detail)
+static enum err check_operator(const struct settings *s, struct err_detail *detail)
 {
 	struct metrics_addr addr;
+	struct slice control = slice_str(s->control_socket);
+
+	if (control.len != 0 && (control.ptr[0] != '/' || control.len > SOCKET_PATH_MAX)) {
+		err_detail_set(detail, "ControlSocket must be an absolute path of at most %u bytes",
+			       SOCKET_PATH_MAX);
+		return ERR_CONFIG;
+	}
 
 	return s->metrics_listen != NULL ? metrics_addr_parse(s->metrics_listen, &addr, detail)
 					 : ERR_OK;
@@ -109,7 +119,7 @@ enum err settings_finish(struct settings *s, struct settings_warnings *warnings,
 	if (e == ERR_OK)
 		e = check_tokens(s, detail);
 	if (e == ERR_OK)
-		e = check_metrics(s, detail);
+		e = check_operator(s, detail);
 	if (e == ERR_OK)
 		warn_unused(s, warnings);
 	return e;

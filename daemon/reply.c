@@ -177,7 +177,7 @@ const char *reply_advice(enum err e)
 		[ERR_TOKEN_ABSENT] = "plug the token in or mend the connection to the HSM",
 		[ERR_TOKEN_BUSY] = "raise TokenSessions if the token allows more",
 		[ERR_TOKEN_FAILED] = "look the code up in the token's manual",
-		[ERR_TOKEN_PIN] = "put the right PIN in place, then reload",
+		[ERR_TOKEN_PIN] = "put the right PIN in place, then reload, or hsmdkim-ctl relogin",
 		[ERR_TOKEN_LIED] = "the token is faulty: take it out of service",
 		[ERR_MODULE] = "check PKCS11Module or the TokenTable",
 		[ERR_KEY_CHANGED] = "nothing, if the key was just replaced: the next try uses it",

@@ -70,10 +70,6 @@ enum err supervisor_control_open(struct supervisor *s, struct err_detail *detail
 	}
 	if (err == ERR_OK)
 		err = listen_parse(settings->control_socket, &s->control_addr, detail);
-	if (err == ERR_OK && s->control_addr.kind != LISTEN_UNIX) {
-		err_detail_set(detail, "ControlSocket must be the path of a Unix socket");
-		err = ERR_CONFIG;
-	}
 	if (err == ERR_OK)
 		err = listen_open(&s->control_addr, &options, &s->control.listen_fd, detail);
 	if (err != ERR_OK)

@@ -449,7 +449,7 @@ class Metrics(Base):
         self.assertIn("hsmdkim_messages_seen_total 0", get()[2])
         self.assertEqual((404, 405, 200), tuple(get(*arguments)[0] for arguments in (("/",), ("/metrics", "POST"), ("/metrics", "HEAD"))))
 
-    def test_only_loopback(self):
+    def test_addresses_that_are_refused(self):
         for value in ("0.0.0.0:9320", "[::]:9320", "192.0.2.1:9320", "9320", ":9320", "example.com:9320", "127.0.0.1:0",
                       "127.0.0.1:65536", "127.0.0.1", "/" + "x" * 200):
             with self.subTest(value=value):
@@ -457,6 +457,10 @@ class Metrics(Base):
                 result = subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-n", "-x", conf], capture_output=True, text=True,
                                         check=False)
                 self.assertEqual((78, True), (result.returncode, "MetricsListen" in result.stderr), result.stderr)
+        for value in ("control", "local:/x", "/" + "x" * 107):
+            conf = self.write("conf", f"Mode s\nSocket local:{self.path('s')}\nControlSocket {value}\n")
+            result = subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-n", "-x", conf], capture_output=True, text=True, check=False)
+            self.assertEqual((78, True), (result.returncode, "ControlSocket" in result.stderr), result.stderr)
         for value in (f"localhost:{self.port}", f"[::1]:{self.port}", f"127.9.9.9:{self.port}", "unix:/x"):
             conf = self.write("conf", f"Mode s\nSocket local:{self.path('s')}\nMetricsListen {value}\n")
             harness.run([os.path.join(harness.BIN, "hsmdkim"), "-n", "-x", conf])

@@ -179,17 +179,37 @@ static bool must_print(const struct settings *s, const struct setting_row *row)
 	       (s->on_default != ACTION_UNSET && row->words == settings_words_action);
 }
 
+static bool has_value(const struct setting_row *row, const void *field)
+{
+	if (setting_is_text(row))
+		return *(char *const *)field != NULL;
+	return row->type != SETTING_TYPE_RATE || ((const struct settings_rate *)field)->count != 0;
+}
+
+enum err settings_print_one(const struct settings *s, struct slice name, FILE *out)
+{
+	const struct setting_row *row = settings_find_row(name);
+	const void *field;
+
+	if (row == NULL)
+		return ERR_SYNTAX;
+	field = setting_field_const(s, row);
+	if (!has_value(row, field))
+		return ERR_NOT_FOUND;
+	setting_write(row, field, out);
+	(void)fputc('\n', out);
+	return fflush(out) == 0 && !ferror(out) ? ERR_OK : ERR_IO;
+}
+
 enum err settings_print(const struct settings *s, bool all, FILE *out)
 {
 	for (size_t i = 0; i < SETTING_ID_COUNT; i++) {
 		const struct setting_row *row = &settings_rows[i];
 		const void *field = setting_field_const(s, row);
-		bool unset = setting_is_text(row) && *(char *const *)field == NULL;
 
 		if (!all && !must_print(s, row))
 			continue;
-		if (unset || (row->type == SETTING_TYPE_RATE &&
-			      ((const struct settings_rate *)field)->count == 0)) {
+		if (!has_value(row, field)) {
 			(void)fprintf(out, "# %s is not set\n", row->name);
 			continue;
 		}

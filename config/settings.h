@@ -109,6 +109,10 @@ NODISCARD enum err settings_keep_start(struct settings *next, const struct setti
  * settings_load_text() reads it back to the same settings: this is what crosses to the children. */
 NODISCARD enum err settings_print(const struct settings *s, bool all, FILE *out);
 
+/** Print the value of one setting, with a line end. @return ERR_SYNTAX: no such setting;
+ * ERR_NOT_FOUND: it has no value; ERR_IO */
+NODISCARD enum err settings_print_one(const struct settings *s, struct slice name, FILE *out);
+
 /** Every setting that the file or the command line names, in the table's order.
  * @param fn not_yet: it is accepted and has no effect so far */
 void settings_each_set(const struct settings *s,

@@ -198,14 +198,29 @@ void message_end_headers(struct message *m, const struct mta *mta)
 			     err);
 }
 
-void message_body(struct message *m, const char *data, size_t len)
+static void hash_body(void *ctx, const char *data, size_t len)
 {
-	if (m->failed)
-		return;
+	struct message *m = ctx;
+
 	if (m->body != NULL)
 		bodyhash_update(m->body, data, len);
 	if (m->verifying != NULL)
 		verifying_body(m->verifying, data, len);
+}
+
+static bool fixes_crlf(const struct message *m)
+{
+	return m->snapshot != NULL && m->snapshot->settings->fix_crlf;
+}
+
+void message_body(struct message *m, const char *data, size_t len)
+{
+	if (m->failed)
+		return;
+	if (fixes_crlf(m))
+		crlf_update(&m->crlf, data, len, hash_body, m);
+	else
+		hash_body(m, data, len);
 }
 
 bool message_body_satisfied(const struct message *m)
@@ -239,6 +254,8 @@ static void add_software_header(const struct message *m, const struct mta *mta)
 void message_end(struct message *m, const struct mta *mta)
 {
 	message_end_headers(m, mta); /* a message without an end of headers ends them here */
+	if (!m->failed && fixes_crlf(m))
+		crlf_finish(&m->crlf, hash_body, m);
 	if (m->signing != NULL && !m->failed)
 		message_sign_end(m, mta);
 	if (m->decision.kind == DECIDE_VERIFY)

@@ -3,6 +3,7 @@
 #ifndef DAEMON_MESSAGE_PRIV_H
 #define DAEMON_MESSAGE_PRIV_H
 
+#include "daemon/crlf.h"
 #include "daemon/message.h"
 #include "daemon/reply.h"
 #include "daemon/required.h"
@@ -27,6 +28,7 @@ struct message {
 	bool headers_ended;
 	struct decision decision;
 	struct signing *signing;
+	struct crlf crlf;      /* FixCRLF */
 	struct bodyhash *body; /* of a message that is signed */
 	size_t body_id;
 	int canonicalization; /* of this message: CANONICALIZATION_... */

@@ -22,16 +22,16 @@ static const struct {
 	{ 'W', "LogWhy", "yes" },
 };
 
-#define OPTION_LETTERS ":Ab:c:d:De:fF:k:lL:no:p:P:Q:rs:S:t:T:u:vVWx:X"
+#define OPTION_LETTERS ":Ab:c:d:De:fF:k:lL:no:p:P:Qrs:S:t:T:u:vVWx:X"
 
 static int usage(const char *program)
 {
-	(void)fprintf(
-		stderr,
-		"usage: %s [-ADflnrvVWX] [-b modes] [-c canon] [-d domains] [-k key] [-L min]\n"
-		"       [-o headers] [-p socket] [-P pidfile] [-s selector] [-S algorithm]\n"
-		"       [-T seconds] [-u user[:group]] [-x config]\n",
-		program);
+	(void)fprintf(stderr,
+		      "usage: %s [-ADflnQrvVWX] [-b modes] [-c canon] [-d domains] [-e name] [-k "
+		      "key] [-L min]\n"
+		      "       [-o headers] [-p socket] [-P pidfile] [-s selector] [-S algorithm]\n"
+		      "       [-T seconds] [-u user[:group]] [-x config]\n",
+		      program);
 	return EX_USAGE;
 }
 
@@ -64,6 +64,12 @@ static bool take(struct options *o, char letter, const char *argument)
 		return true;
 	case 'V':
 		o->version = true;
+		return true;
+	case 'Q':
+		o->query = true;
+		return true;
+	case 'e':
+		o->show = argument;
 		return true;
 	case 'x':
 		o->source.path = argument;

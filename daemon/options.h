@@ -8,9 +8,11 @@
 
 struct options {
 	struct generation_source source;
-	bool foreground; /**< -f */
-	bool check;	 /**< -n */
-	bool version;	 /**< -V */
+	bool foreground;  /**< -f */
+	bool check;	  /**< -n */
+	bool version;	  /**< -V */
+	bool query;	  /**< -Q */
+	const char *show; /**< -e; NULL: not given */
 };
 
 /**

@@ -5,6 +5,7 @@
 #include "daemon/milter.h"
 #include "daemon/milterproc.h"
 #include "daemon/options.h"
+#include "daemon/query.h"
 #include "daemon/supervisor.h"
 
 #include <openssl/crypto.h>
@@ -66,6 +67,10 @@ int main(int argc, char **argv)
 		return status;
 	if (options.version)
 		return print_version();
+	if (options.query)
+		return query_dataset();
+	if (options.show != NULL)
+		return query_setting(&options.source, options.show);
 	if (options.check)
 		return check_configuration(&options.source);
 	return run_supervisor(&options, argc, argv);

@@ -116,6 +116,15 @@ SELECT = (
 )
 
 
+LONE = (
+    ("lf", b"one\ntwo\n"),
+    ("cr", b"one\rtwo\r\n"),
+    ("mixed", b"one\r\n\rtwo\n\r\nthree\r\n"),
+    ("only-lf", b"\n\n\n"),
+    ("no-end", b"one\ntwo"),
+)
+
+
 def setups():
     for canon in CANONS:
         yield Setup("canon-" + canon.replace("/", "-"), {"Canonicalization": canon}, all_contents())
@@ -123,5 +132,6 @@ def setups():
         yield Setup(name, settings, some_contents("plain", "twice", "thread", "lists", "case"))
     for name, settings in LOOKS:
         yield Setup(name, settings, some_contents("plain", "folded", "empty-body") + [Sent(*row) for row in CARRIED])
+    yield Setup("fix-crlf-bodies", {"FixCRLF": "yes"}, [Sent(name, message(body=body)) for name, body in LONE])
     yield Setup("select-canonicalization", {"SelectCanonicalizationHeader": "X-Canonicalization"},
                 [Sent(*row) for row in SELECT])

@@ -101,7 +101,7 @@ ACCEPTED = (
 
     # What is written.
     Row("(old-)?software-header/.*", "other changes", "`SoftwareHeader`"),
-    Row("remove-old/.*", "places", "`RemoveOldSignatures`"),
+    Row("remove-old/.*", "places|other changes", "`RemoveOldSignatures`"),
     Row("select-canonicalization/.*", SIGNED, "`SelectCanonicalizationHeader`"),
     Row("sender-macro-plain/.*", SIGNED + "|results", "`SenderMacro name`"),
     Row("sender-macro-(braces|plain)/no-address", "results|other changes", NO_AUTHOR),

@@ -35,6 +35,24 @@ class Program(harness.Case):
                 self.assertEqual(status, result.returncode, result.stderr)
                 self.assertEqual(status == 0, result.stderr == "", "says why")
 
+    def test_one_setting(self):
+        conf = self.write("conf", "Mode s\nMinimumKeyBits 2048\nLogWhy yes\n")
+        for name, status, text in (("minimumkeybits", 0, "2048\n"), ("Mode", 0, "s\n"), ("LogWhy", 0, "yes\n"), ("KeyTable", 78, ""),
+                                   ("Nonsense", 65, "")):
+            result = self.run_program("-x", conf, "-e", name)
+            self.assertEqual((status, text), (result.returncode, result.stdout), name)
+
+    def test_queries(self):
+        self.write("table", "one a:b\ntwo\n")
+        def ask(text):
+            return subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-Q"], input=text, capture_output=True, timeout=30, check=False, text=True)
+        result = ask("csl:k=a:b,x\nk/1\nk/3\nx/1\nno/1\n")
+        self.assertEqual((0, "'a'\n'a'\n'b'\n<absent>\n<empty>\n"), (result.returncode, result.stdout))
+        self.assertIn("record not found", result.stderr)
+        self.assertEqual("'a:b'\n".replace("a:b", "a"), ask(f"file:{self.path('table')}\none/1\n").stdout)
+        self.assertEqual(64, ask("csl:a=b\nnonsense\n").returncode)
+        self.assertEqual(70, ask("file:/no/such/file\n").returncode)
+
     def test_no_socket(self):
         self.assertEqual(78, self.run_program("-f", "-x", self.write("conf", "Mode s\n")).returncode)
 

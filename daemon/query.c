@@ -98,7 +98,7 @@ int query_dataset(void)
 			      detail.text[0] != '\0' ? detail.text : err_text(err));
 		return EX_SOFTWARE;
 	}
-	buf_init(&room, LINE_BYTES_MAX * 8);
+	buf_init(&room, (size_t)LINE_BYTES_MAX * 8);
 	while (status == EX_OK && read_line(text, &line))
 		if (line.len != 0)
 			status = answer(set, line, &room);

@@ -298,7 +298,7 @@ static void known_but_dead_names_are_warnings_with_the_way_to_go(void **state)
 	fixture_init(&f);
 	assert_int_equal(load(&f,
 			      SLICE_LIT("Statistics /x\nADSPAction continue\nInclude inc\n"
-					"x-header no\nFixCRLF no\nFixCRLF yes\n"),
+					"x-header no\nStrictHeaders no\nStrictHeaders yes\n"),
 			      files),
 			 ERR_OK);
 	assert_int_equal(f.warnings.count, 4);
@@ -309,7 +309,7 @@ static void known_but_dead_names_are_warnings_with_the_way_to_go(void **state)
 	assert_null(strstr(f.warnings.texts[2], "t.conf"));
 	assert_contains(
 		f.warnings.texts[3],
-		"t.conf: line 6: known to OpenDKIM, not supported in this version: FixCRLF");
+		"t.conf: line 6: known to OpenDKIM, not supported in this version: StrictHeaders");
 	fixture_done(&f);
 }
 

@@ -123,3 +123,11 @@ char *slice_dup(struct slice s)
 	copy[s.len] = '\0';
 	return copy;
 }
+
+bool slice_is_ascii(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] >= 0x80)
+			return false;
+	return true;
+}

@@ -44,6 +44,7 @@ struct slice slice_sub(struct slice s, size_t from, size_t to);
 bool slice_eq(struct slice a, struct slice b);
 /** Same bytes when A-Z and a-z are one. */
 bool slice_ieq(struct slice a, struct slice b);
+bool slice_is_ascii(struct slice s);
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_istarts(struct slice s, struct slice prefix);
 bool slice_ends(struct slice s, struct slice suffix);

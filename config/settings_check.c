@@ -100,6 +100,8 @@ static void warn_unused(const struct settings *s, struct settings_warnings *warn
 		  "PKCS11PinSource is not used: there is no PKCS11Module" },
 		{ s->signature_algorithm == ALGORITHM_RSA_SHA1,
 		  "SignatureAlgorithm rsa-sha1 is forbidden (RFC 8301): RSA keys sign rsa-sha256" },
+		{ s->unprotected_key != DNSSEC_NONE && s->trust_anchor_file == NULL,
+		  "UnprotectedKey: without TrustAnchorFile no key is known to be protected" },
 		{ s->on_token_failure == ACTION_ACCEPT,
 		  "On-TokenFailure accept lets mail leave unsigned when the token fails" },
 	};

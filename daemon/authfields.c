@@ -89,7 +89,7 @@ enum err authfields_find(struct arena *arena, const struct hdrstore *headers,
 
 		if (err == ERR_OK)
 			err = unwanted(&ar, rules, &remove);
-		else if (err == ERR_LIMIT) { /* too large to be read is unreadable */
+		else if (err == ERR_NOMEM) { /* too large to be read is unreadable */
 			remove = !rules->keep_own;
 			err = ERR_OK;
 		}

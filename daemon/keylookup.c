@@ -1,12 +1,19 @@
 /* Between DNS and the verifier: bounds on records, DNSSEC states, statuses. */
 #include "daemon/keylookup.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
+
+#include <time.h>
+
+#define RETRY_MS 20
 
 struct keylookup {
 	struct arena *arena;
 	size_t count;
-	struct dns_ticket **tickets; /* NULL: it could not be asked */
+	struct dns_source *source;
+	const struct idn_name *names;
+	struct dns_ticket **tickets; /* NULL: it could not be asked so far */
 	struct dkim_key_answer *answers;
 };
 
@@ -18,6 +25,8 @@ enum err keylookup_start(struct arena *arena, struct dns_source *source,
 	if (l == NULL)
 		return ERR_NOMEM;
 	l->arena = arena;
+	l->source = source;
+	l->names = names;
 	l->count = count;
 	l->tickets = arena_calloc(arena, count + 1, sizeof(struct dns_ticket *));
 	l->answers = arena_calloc(arena, count + 1, sizeof(*l->answers));
@@ -62,15 +71,13 @@ static enum err take_records(struct keylookup *l, const struct dns_answer *dns,
 	buf_init(&text, LIMIT_KEY_RECORD_BYTES);
 	for (size_t i = 0; i < dns->count && e == ERR_OK; i++) {
 		buf_reset(&text);
-		/* No TXT data, or too long for a key. */
-		if (dns_txt_join(dns->data[i], &text, NULL) != ERR_OK) {
-			answer->status = DKIM_KEY_GARBAGE;
-			return ERR_OK;
-		}
-		e = arena_dup(l->arena, buf_slice(&text), &records[i]);
+		/* No TXT data, or too long for a key: others at this name may be good. */
+		if (dns_txt_join(dns->data[i], &text, NULL) == ERR_OK)
+			e = arena_dup(l->arena, buf_slice(&text), &records[answer->count++]);
 	}
+	if (answer->count == 0)
+		answer->status = DKIM_KEY_GARBAGE;
 	answer->records = records;
-	answer->count = dns->count;
 	return e;
 }
 
@@ -90,11 +97,24 @@ static enum err take_answer(struct keylookup *l, const struct dns_answer *dns, b
 	return take_records(l, dns, answer);
 }
 
+/* So many questions are under way that this one was refused: it waits for its turn. */
+static void ask_late(struct keylookup *l, size_t i, int64_t deadline_ms)
+{
+	const struct timespec pause = { .tv_nsec = RETRY_MS * 1000000L };
+	struct slice name = slice_of(l->names[i].text, l->names[i].len);
+
+	while (dns_source_ask(l->source, name, &l->tickets[i]) == ERR_BUSY &&
+	       clock_mono_ms() < deadline_ms)
+		(void)nanosleep(&pause, NULL);
+}
+
 static enum err finish_one(struct keylookup *l, size_t i, int64_t deadline_ms, bool validating)
 {
 	struct dns_answer dns;
 	enum err e;
 
+	if (l->tickets[i] == NULL)
+		ask_late(l, i, deadline_ms);
 	if (l->tickets[i] == NULL) {
 		l->answers[i].status = DKIM_KEY_FAILED;
 		return ERR_OK;

@@ -53,7 +53,13 @@ static enum err open_resolver(const struct settings *s, const struct files *file
 
 	if (err != ERR_OK)
 		return err;
-	dns_resolver_warm_up(resolver);
+	err = dns_resolver_warm_up(resolver);
+	if (err != ERR_OK) {
+		err_detail_set(detail, "libunbound cannot start: check ResolverConfiguration and "
+				       "TrustAnchorFile");
+		dns_resolver_free(&resolver);
+		return err;
+	}
 	return dns_source_new_resolver(resolver, ret_source);
 }
 

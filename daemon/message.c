@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "daemon/authfields.h"
 
 #include <stdio.h>
 
@@ -29,6 +30,16 @@ enum settings_action message_action(const struct message *m)
 	if (m->snapshot == NULL)
 		return ACTION_TEMPFAIL; /* nothing says otherwise */
 	return policy_action(m->policy, m->snapshot->settings);
+}
+
+bool message_goes_on(const struct message *m)
+{
+	enum settings_action action;
+
+	if (!m->failed)
+		return true;
+	action = message_action(m);
+	return action == ACTION_ACCEPT || action == ACTION_QUARANTINE;
 }
 
 enum err message_begin(struct milter_env *env, struct arena *arena, const struct message_peer *peer,
@@ -119,14 +130,20 @@ void message_header(struct message *m, struct slice name, struct slice value)
 	enum err err;
 
 	/* A field behind the header is a broken MTA's; what was decided stays decided. */
-	if (m->failed || m->headers_ended)
+	if (m->headers_ended)
 		return;
+	if (m->failed) {
+		m->unseen_results += slice_ieq(slice_trim(name), SLICE_LIT(AUTHFIELDS_NAME));
+		return;
+	}
 	err = pin(m);
 	if (err != ERR_OK) {
 		message_fail(m, POLICY_INTERNAL_ERROR, err);
 		return;
 	}
 	err = hdrstore_add(m->headers, name, value, m->peer->leading_space);
+	if (err == ERR_LIMIT)
+		m->unseen_results += slice_ieq(slice_trim(name), SLICE_LIT(AUTHFIELDS_NAME));
 	if (err == ERR_LIMIT)
 		err_detail_set(&m->detail, "more than %zu fields or %lld bytes (MaximumHeaders)",
 			       (size_t)LIMIT_HEADER_FIELDS,
@@ -183,6 +200,7 @@ void message_end_headers(struct message *m, const struct mta *mta)
 	if (err == ERR_OK) {
 		input.headers = m->headers;
 		err = decide(&m->snapshot->rules, &input, m->arena, &m->decision);
+		m->decided = err == ERR_OK;
 		log_notes(m, mta);
 	}
 	if (err == ERR_OK && m->decision.kind == DECIDE_FAIL)
@@ -231,7 +249,14 @@ bool message_body_satisfied(const struct message *m)
 
 bool message_settled(const struct message *m)
 {
-	return m->failed || (m->headers_ended && m->decision.kind == DECIDE_PASS);
+	if (m->failed) /* what passes all the same is cleaned at its end */
+		return !message_goes_on(m);
+	return m->headers_ended && m->decision.kind == DECIDE_PASS;
+}
+
+static bool may_verify(const struct message *m)
+{
+	return m->snapshot != NULL && (m->snapshot->settings->mode & MODE_VERIFY) != 0;
 }
 
 /* SoftwareHeader: who worked on the message. */
@@ -258,7 +283,7 @@ void message_end(struct message *m, const struct mta *mta)
 		crlf_finish(&m->crlf, hash_body, m);
 	if (m->signing != NULL && !m->failed)
 		message_sign_end(m, mta);
-	if (m->decision.kind == DECIDE_VERIFY)
+	if (m->decision.kind == DECIDE_VERIFY || (!m->decided && may_verify(m)))
 		message_verify_end(m, mta);
 	if (m->snapshot != NULL && m->snapshot->settings->software_header &&
 	    m->decision.kind != DECIDE_PASS && !m->failed)
@@ -267,7 +292,9 @@ void message_end(struct message *m, const struct mta *mta)
 
 static void log_refusal(const struct message *m, const struct mta *mta, enum settings_action action)
 {
-	bool signing = m->decision.kind != DECIDE_VERIFY;
+	bool signing =
+		m->decided ? m->decision.kind != DECIDE_VERIFY
+			   : m->snapshot == NULL || (m->snapshot->settings->mode & MODE_SIGN) != 0;
 	const char *outcome = reply_outcome(action, signing);
 	char id[QUEUE_ID_BYTES];
 	char domain[LIMIT_DOMAIN_BYTES + 8];
@@ -310,7 +337,9 @@ enum answer message_answer(struct message *m, const struct mta *mta)
 	action = message_action(m);
 	if (action == ACTION_ACCEPT && captured(m))
 		action = ACTION_QUARANTINE;
-	mailcount_answered(&m->env->mail, mailcount_class_of(action));
+	mailcount_answered(&m->env->mail, action == ACTION_ACCEPT && m->verified
+						  ? MAILCOUNT_VERIFIED
+						  : mailcount_class_of(action));
 	reply = reply_for(m->policy, action);
 	if (!m->told)
 		log_refusal(m, mta, action);

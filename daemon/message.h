@@ -61,7 +61,8 @@ bool message_body_satisfied(const struct message *m);
 /** True when the answer is known before the end: nothing to do, or an error. */
 bool message_settled(const struct message *m);
 
-/** The end: make the signatures, put them in. Blocks for up to TokenTimeout. */
+/** The end: make the signatures or the verdicts, put them in. Blocks for up to TokenTimeout or
+ * DNSTimeout. */
 void message_end(struct message *m, const struct mta *mta);
 
 /** Log what happened, set the SMTP reply. Call it once, as the last. */

@@ -35,6 +35,11 @@ struct message {
 	uint64_t body_limit;  /* bytes of the body that are signed, or BODYHASH_NO_LIMIT */
 	bool write_length;    /* l= */
 	struct verifying *verifying;
+	bool decided;	       /* decide() was asked */
+	struct slice author;   /* of From, while verifying; empty: not exactly one */
+	bool malformed;	       /* From has no address that can be read */
+	bool verified;	       /* there are verdicts */
+	size_t unseen_results; /* Authentication-Results fields that were not stored any more */
 
 	/* Once failed, the rest of the message is only waited for. */
 	bool failed;
@@ -54,6 +59,9 @@ const char *message_queue_id(const struct mta *mta, char *out, size_t out_size);
 
 /* What the settings say of the policy by which the message failed. */
 enum settings_action message_action(const struct message *m);
+
+/* True when the message goes on to its recipients, perhaps marked. */
+bool message_goes_on(const struct message *m);
 
 /* End of the header. @return what the message fails with */
 NODISCARD enum err message_sign_start(struct message *m, const struct mta *mta);

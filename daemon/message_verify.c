@@ -4,12 +4,30 @@
 #include "base/buf.h"
 #include "daemon/authfields.h"
 #include "daemon/verifylog.h"
+#include "dkim/address.h"
 #include "dkim/authres.h"
 
 /* Whose recipients were, when RedirectFailuresTo took them away. */
 #define ORIGINAL_RECIPIENT "Original-Recipient"
 /* DNSTimeout 0: as long as the setting allows. */
 #define DNS_TIMEOUT_MAX_MS 120000
+
+/* Of From, whatever SenderHeaders says: only it is what the reader sees. Sets author to empty when
+ * there is not exactly one address, and malformed when there is none that can be read. */
+static enum err find_author(struct message *m)
+{
+	const struct hdr *from = hdrstore_from_top(m->headers, SLICE_LIT("From"), 0);
+	struct dkim_address address;
+	size_t count = 0;
+	enum err err = ERR_SYNTAX;
+
+	if (from != NULL)
+		err = dkim_address_parse(m->arena, from->value, &address, &count);
+	m->malformed = err == ERR_SYNTAX || (err == ERR_OK && count == 0);
+	if (err == ERR_OK && count == 1)
+		m->author = address.domain;
+	return err == ERR_SYNTAX ? ERR_OK : err;
+}
 
 enum err message_verify_start(struct message *m)
 {
@@ -18,12 +36,15 @@ enum err message_verify_start(struct message *m)
 	struct verifying_input input = {
 		.rules = m->snapshot->verify,
 		.headers = m->headers,
-		.author_domain = m->decision.author_domain,
 		.dns = m->env->dns,
 		.now_s = m->env->clock->wall_s(),
 		.deadline_ms = m->env->clock->mono_ms() + timeout,
 	};
+	enum err err = find_author(m);
 
+	if (err != ERR_OK)
+		return err;
+	input.author_domain = m->author;
 	return verifying_start(m->arena, &input, &m->verifying);
 }
 
@@ -40,6 +61,14 @@ static struct slice authserv_id(const struct message *m, const struct mta *mta)
 	return slice_str(name);
 }
 
+static enum err remove_field(struct message *m, const struct mta *mta, size_t nth)
+{
+	if (mta->ops->delete_header(mta->ctx, AUTHFIELDS_NAME, nth))
+		return ERR_OK;
+	err_detail_set(&m->detail, "the MTA does not remove header fields");
+	return ERR_IO;
+}
+
 /* Nobody speaks in our name. */
 static enum err remove_forged(struct message *m, const struct mta *mta)
 {
@@ -50,25 +79,19 @@ static enum err remove_forged(struct message *m, const struct mta *mta)
 		.remove_all = s->remove_ar_all,
 		.remove_from = m->snapshot->verify->remove_ar_from,
 	};
+	size_t stored = hdrstore_count_name(m->headers, SLICE_LIT(AUTHFIELDS_NAME));
 	const size_t *nth;
 	size_t count;
 	enum err err = authfields_find(m->arena, m->headers, &rules, &nth, &count);
 
 	if (err != ERR_OK)
 		return err;
-	while (count-- > 0) {
-		if (!mta->ops->delete_header(mta->ctx, AUTHFIELDS_NAME, nth[count])) {
-			err_detail_set(&m->detail, "the MTA does not remove header fields");
-			return ERR_IO;
-		}
-	}
-	return ERR_OK;
-}
-
-/* No author that can be read: no message by RFC 5322. */
-static bool is_malformed(const struct message *m)
-{
-	return slice_empty(m->decision.author_domain);
+	/* From the bottom: first those that nobody read, for the header was too long. */
+	for (size_t i = m->unseen_results; i > 0 && err == ERR_OK; i--)
+		err = remove_field(m, mta, stored + i);
+	while (count-- > 0 && err == ERR_OK)
+		err = remove_field(m, mta, nth[count]);
+	return err;
 }
 
 static enum err add_results(struct message *m, const struct mta *mta)
@@ -80,7 +103,7 @@ static enum err add_results(struct message *m, const struct mta *mta)
 		.job_id = slice_str(s->authserv_id_with_job_id ? job : NULL),
 		.no_header_b = s->no_header_b,
 		.leading_space = m->peer->leading_space,
-		.malformed = is_malformed(m),
+		.malformed = m->malformed,
 	};
 	const struct dkim_verdict *verdicts;
 	size_t count = verifying_verdicts(m->verifying, &verdicts);
@@ -115,7 +138,7 @@ static void judge(struct message *m, const char *id)
 	m->told = true;
 }
 
-/* RFC 3798 section 2.3 has the form. */
+/* RFC 3798 section 2.3 and RFC 6533 have the form. */
 static bool move_recipient(const struct message *m, const struct mta *mta, struct slice address)
 {
 	struct buf field;
@@ -126,7 +149,8 @@ static bool move_recipient(const struct message *m, const struct mta *mta, struc
 
 	buf_init(&field, address.len + 16);
 	buf_init(&bracketed, address.len + 4);
-	buf_add_fmt(&field, "%srfc822;%.*s", m->peer->leading_space ? " " : "", SLICE_FMT(address));
+	buf_add_fmt(&field, "%s%s;%.*s", m->peer->leading_space ? " " : "",
+		    slice_is_ascii(address) ? "rfc822" : "utf-8", SLICE_FMT(address));
 	buf_add_fmt(&bracketed, "<%.*s>", SLICE_FMT(address));
 	ok = buf_finish(&field, &value) == ERR_OK && buf_finish(&bracketed, &recipient) == ERR_OK &&
 	     mta->ops->insert_header(mta->ctx, 0, ORIGINAL_RECIPIENT, value.ptr) &&
@@ -164,17 +188,6 @@ static enum err treat_bad(struct message *m, const struct mta *mta)
 	return ERR_OK;
 }
 
-/* True when the message goes on to its recipients, perhaps marked. */
-static bool goes_on(const struct message *m)
-{
-	enum settings_action action;
-
-	if (!m->failed)
-		return true;
-	action = message_action(m);
-	return action == ACTION_ACCEPT || action == ACTION_QUARANTINE;
-}
-
 /* An error of ours comes before what the signatures are. */
 static void fail_anew(struct message *m, enum err err)
 {
@@ -186,23 +199,22 @@ static void fail_anew(struct message *m, enum err err)
 void message_verify_end(struct message *m, const struct mta *mta)
 {
 	char id_text[QUEUE_ID_BYTES];
-	bool verified = false;
 	enum err err = ERR_OK;
 
 	if (!m->failed) {
 		err = verifying_finish(m->verifying, m->env->dnssec);
-		verified = err == ERR_OK;
+		m->verified = err == ERR_OK;
 	}
-	if (verified)
+	if (m->verified)
 		judge(m, message_queue_id(mta, id_text, sizeof(id_text)));
 	else if (err != ERR_OK)
 		message_fail(m, policy_for_verifying(err), err);
-	if (m->headers == NULL || !goes_on(m))
+	if (m->headers == NULL || !message_goes_on(m))
 		return;
 	err = remove_forged(m, mta);
-	if (err == ERR_OK && verified)
+	if (err == ERR_OK && m->verified)
 		err = add_results(m, mta);
-	if (err == ERR_OK && verified)
+	if (err == ERR_OK && m->verified)
 		err = treat_bad(m, mta);
 	if (err != ERR_OK)
 		fail_anew(m, err);

@@ -80,7 +80,8 @@ static void load(struct proc *p, struct handover_msg *msg)
 		    detail.text[0] != '\0' ? detail.text : err_text(err));
 }
 
-/* Once, before the first thread: the log is open, no file is needed any more. */
+/* Once, before the first thread that mail meets: the log is open, no file is needed any more. The
+ * resolver's threads run already; seccomp holds them, too. */
 static enum err enter_sandbox(struct proc *p)
 {
 	struct err_detail detail = { "" };

@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/text.h"
 
-/* Room for a line's middle; log_line() cuts the rest. */
-#define LINE_BYTES 4096u
+/* Room for all that a line may be made of; log_line() cuts it. */
+#define LINE_BYTES ((size_t)LIMIT_VERIFY_SIGNATURES * 2048u)
 
 static void add_safe(struct buf *line, struct slice text)
 {

@@ -143,6 +143,15 @@ static void publish(struct whole *w, const struct settings *s)
 		w->pub.authserv_id = w->host_name;
 }
 
+/* What cannot stand as one word in a header would not be found again in a forged one. */
+static enum err check_id(const char *id, struct err_detail *detail)
+{
+	if (id == NULL || id[strcspn(id, " \t\"\\;,()<>@:[]=?")] == '\0')
+		return ERR_OK;
+	err_detail_set(detail, "AuthservID %s: write a host name, or HOSTNAME", id);
+	return ERR_CONFIG;
+}
+
 enum err verifyrules_new(const struct settings *settings, struct files *files,
 			 struct verifyrules **ret_rules, struct err_detail *detail)
 {
@@ -153,7 +162,9 @@ enum err verifyrules_new(const struct settings *settings, struct files *files,
 		return ERR_NOMEM;
 	if (gethostname(w->host_name, sizeof(w->host_name) - 1) != 0 || w->host_name[0] == '\0')
 		memcpy(w->host_name, "localhost", sizeof("localhost"));
-	err = read_minimum(settings->minimum, &w->pub.params, detail);
+	err = check_id(settings->authserv_id, detail);
+	if (err == ERR_OK)
+		err = read_minimum(settings->minimum, &w->pub.params, detail);
 	if (err == ERR_OK)
 		err = open_sets(w, settings, files, detail);
 	if (err != ERR_OK)

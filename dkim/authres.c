@@ -146,8 +146,9 @@ static enum err squeeze(struct arena *arena, struct slice part, struct slice *re
 /* authserv-id [ CFWS version ]: "/" is what OpenDKIM puts before a job id. */
 static enum err read_id(struct arena *arena, struct scan *s, struct out *out, struct authres *ar)
 {
-	static const char foreign[] = ")<>@,\\[]?=";
+	static const char foreign[] = ")<>@,:\\[]?=";
 	struct slice value = s->rest;
+	struct idn_name name;
 	size_t words = 0;
 
 	skip_cfws(s);
@@ -161,11 +162,13 @@ static enum err read_id(struct arena *arena, struct scan *s, struct out *out, st
 			s->broken = true;
 		skip_cfws(s);
 	}
-	ar->id_readable = !s->broken && ar->id.len != 0;
+	ar->id_readable = !s->broken && ar->id.len != 0 &&
+			  (slice_is_ascii(ar->id) || idn_to_ascii(ar->id, &name) == ERR_OK);
 	if (ar->id_readable)
 		return ERR_OK;
 	ar->joined = slice_of(out->text, out->len);
-	return squeeze(arena, slice_sub(value, 0, value.len - s->rest.len), &ar->id_part);
+	/* Once the grammar is left a ";" means nothing: our name may stand anywhere. */
+	return squeeze(arena, value, &ar->squeezed);
 }
 
 /* To the next ";" that is not quoted or commented out. */
@@ -241,6 +244,25 @@ static enum authres_content read_results(struct scan *s, struct out *out)
 	return has_dkim ? AUTHRES_WITH_DKIM : AUTHRES_WITHOUT_DKIM;
 }
 
+/* "dkim=" and "dkim/1=" also inside of comments and quotes, where a search finds them, too. */
+static bool shows_dkim(struct slice value)
+{
+	static const struct slice word = SLICE_INIT("dkim");
+
+	for (size_t i = 0; i + word.len < value.len; i++) {
+		struct slice rest = slice_sub(value, i, value.len);
+
+		if (!slice_istarts(rest, word))
+			continue;
+		rest = slice_sub(rest, word.len, rest.len);
+		while (rest.len != 0 && ch_is_fws(rest.ptr[0]))
+			rest = slice_sub(rest, 1, rest.len);
+		if (rest.len != 0 && (rest.ptr[0] == '=' || rest.ptr[0] == '/'))
+			return true;
+	}
+	return false;
+}
+
 enum err authres_parse(struct arena *arena, struct slice value, struct authres *ret_ar)
 {
 	struct scan scan = { .rest = value };
@@ -254,6 +276,8 @@ enum err authres_parse(struct arena *arena, struct slice value, struct authres *
 	if (e != ERR_OK)
 		return e;
 	ar.content = read_results(&scan, &out);
+	if (ar.content == AUTHRES_WITHOUT_DKIM && shows_dkim(value))
+		ar.content = AUTHRES_UNREADABLE;
 	*ret_ar = ar;
 	return ERR_OK;
 }
@@ -271,11 +295,18 @@ static bool same_id(struct slice a, struct slice b)
 	return slice_ieq(a, without_dots(b)) || idn_equal(a, b);
 }
 
+/* Whole, or a part of it between "/". */
 static bool is_id(struct slice word, struct slice authserv_id)
 {
-	size_t slash = slice_find(word, '/');
+	struct slice rest = word;
+	struct slice part;
 
-	return same_id(word, authserv_id) || same_id(slice_sub(word, 0, slash), authserv_id);
+	if (same_id(word, authserv_id))
+		return true;
+	while (slice_next(&rest, '/', &part))
+		if (same_id(part, authserv_id))
+			return true;
+	return false;
 }
 
 /* Both are in lower case; id is not empty. */
@@ -305,6 +336,6 @@ bool authres_claims(const struct authres *ar, struct slice authserv_id)
 		return true;
 	if (ar->id_readable)
 		return false;
-	return ar->id.len == 0 || occurs(ar->id_part, SLICE_LIT("=?")) ||
-	       is_id(ar->joined, authserv_id) || occurs_somehow(ar->id_part, authserv_id);
+	return ar->id.len == 0 || occurs(ar->squeezed, SLICE_LIT("=?")) ||
+	       is_id(ar->joined, authserv_id) || occurs_somehow(ar->squeezed, authserv_id);
 }

@@ -13,17 +13,18 @@
 enum authres_content {
 	AUTHRES_WITHOUT_DKIM, /**< results of other methods only, or "none" */
 	AUTHRES_WITH_DKIM,
-	AUTHRES_UNREADABLE /**< breaks the grammar somewhere: a reader may see anything in it */
+	AUTHRES_UNREADABLE /**< breaks the grammar somewhere, or has "dkim=" in a comment or a
+			      quoted string: a reader may see anything in it */
 };
 
 /** A field as it reads without comments, quotes and folds. */
 struct authres {
 	enum authres_content content;
-	struct slice id;      /**< authserv-id without blanks; may be empty */
-	bool id_readable;     /**< false: the part before the first ";" breaks the grammar */
-	struct slice id_part; /**< when it does: that part, comments and all, without blanks, quotes
-				 and backslashes, in lower case */
-	struct slice joined;  /**< when it does: its words in one, without comments */
+	struct slice id;       /**< authserv-id without blanks; may be empty */
+	bool id_readable;      /**< false: the part before the first ";" breaks the grammar */
+	struct slice squeezed; /**< when it does: the whole field, comments and all, without blanks,
+				 quotes and backslashes, in lower case */
+	struct slice joined;   /**< when it does: its words in one, without comments */
 };
 
 /**
@@ -34,7 +35,7 @@ NODISCARD enum err authres_parse(struct arena *arena, struct slice value, struct
 
 /**
  * Does the field claim to be of this host? Without case, final dots, and whichever way a domain is
- * spelled (RFC 8616); an id followed by "/job" counts, too. An id part that breaks the grammar
+ * spelled (RFC 8616); an id with "/job" counts, too. A field whose id part breaks the grammar
  * claims every id that occurs in it, and every id when it is empty or hides in an encoded-word.
  */
 bool authres_claims(const struct authres *ar, struct slice authserv_id);

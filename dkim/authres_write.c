@@ -85,14 +85,6 @@ static void write_domain(struct writer *w, const char *name, struct slice domain
 	write_unit(w);
 }
 
-static bool is_ascii(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
 /* Letters, digits and what is harmless in any reader; the rest is quoted. */
 static bool is_plain_local(struct slice s)
 {
@@ -112,7 +104,7 @@ static void write_identity(struct writer *w, const struct dkim_verdict *verdict)
 
 	if (verdict->sig.identity_domain.len == 0)
 		return;
-	if (!is_ascii(local) && is_ascii(verdict->field->value))
+	if (!slice_is_ascii(local) && slice_is_ascii(verdict->field->value))
 		local = slice_of("", 0);
 	buf_add_str(&w->unit, "header.i=");
 	if (is_plain_local(local))

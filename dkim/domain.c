@@ -5,12 +5,20 @@
 #include "base/text.h"
 
 #define LABEL_BYTES_MAX 63u
+/* An A-label has at least a character for each of its U-label, which is at most four bytes. */
+#define UTF8_BYTES_MAX 4u
+
+/* Bytes that a character of s may have; idn_to_ascii() has the last word on U-labels. */
+static size_t bytes_of(struct slice s)
+{
+	return slice_is_ascii(s) ? 1 : UTF8_BYTES_MAX;
+}
 
 static bool label_valid(struct slice label)
 {
 	size_t i = 0;
 
-	if (label.len == 0 || label.len > LABEL_BYTES_MAX)
+	if (label.len == 0 || label.len > LABEL_BYTES_MAX * bytes_of(label))
 		return false;
 	while (i < label.len) {
 		char c = label.ptr[i];
@@ -29,7 +37,7 @@ bool dkim_domain_valid(struct slice domain)
 	struct slice rest = domain;
 	struct slice label;
 
-	if (domain.len == 0 || domain.len > LIMIT_DOMAIN_BYTES)
+	if (domain.len == 0 || domain.len > LIMIT_DOMAIN_BYTES * bytes_of(domain))
 		return false;
 	while (slice_next(&rest, '.', &label))
 		if (!label_valid(label))

@@ -5,14 +5,6 @@
 
 #include <idn2.h>
 
-static bool is_ascii(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] >= 0x80)
-			return false;
-	return true;
-}
-
 static enum err store(struct slice ascii, struct idn_name *ret_name)
 {
 	while (ascii.len != 0 && ascii.ptr[ascii.len - 1] == '.')
@@ -46,7 +38,7 @@ enum err idn_to_ascii(struct slice domain, struct idn_name *ret_name)
 	/* U-labels are never longer than 4 bytes for each of their A-label. */
 	char utf8[4 * LIMIT_DOMAIN_BYTES + 1];
 
-	if (is_ascii(domain))
+	if (slice_is_ascii(domain))
 		return store(domain, ret_name);
 	if (domain.len >= sizeof(utf8))
 		return ERR_LIMIT;

@@ -22,6 +22,8 @@ struct dns_resolver {
 	size_t under_way_count;
 };
 
+/* For a question that libunbound answers out of its head. */
+#define WARM_UP_MS 5000
 /* How long the pump may sleep, and so how long dns_resolver_free() takes at most. */
 #define PUMP_POLL_MS 100
 
@@ -238,9 +240,12 @@ static void take_result(const struct ub_result *u, struct dns_answer *answer)
 		answer->status = DNS_NODATA;
 	else
 		answer->status = u->rcode == 5 ? DNS_REFUSED : DNS_SERVFAIL;
-	for (size_t i = 0; u->havedata != 0 && u->data[i] != NULL; i++)
-		if (dns_answer_add(answer, u->data[i], (size_t)u->len[i]) != ERR_OK)
-			return;
+	for (size_t i = 0; u->havedata != 0 && u->data[i] != NULL; i++) {
+		if (dns_answer_add(answer, u->data[i], (size_t)u->len[i]) == ERR_OK)
+			continue;
+		answer->status = DNS_BROKEN; /* what was left out may be what was wanted */
+		return;
+	}
 }
 
 static struct dns_query *query_new(struct dns_resolver *resolver)
@@ -344,10 +349,12 @@ void dns_resolver_ask(struct dns_resolver *resolver, const char *name, enum dns_
 		dns_query_finish(&q, clock_mono_ms() + timeout_ms, answer);
 }
 
-void dns_resolver_warm_up(struct dns_resolver *resolver)
+enum err dns_resolver_warm_up(struct dns_resolver *resolver)
 {
-	struct ub_result *result = NULL;
+	struct dns_query *q = NULL;
+	enum err e = dns_query_start(resolver, "localhost", DNS_TYPE_A, &q);
 
-	if (ub_resolve(resolver->ub, "localhost.", DNS_TYPE_A, 1, &result) == 0)
-		ub_resolve_free(result);
+	if (e == ERR_OK)
+		dns_query_finish(&q, clock_mono_ms() + WARM_UP_MS, NULL);
+	return e;
 }

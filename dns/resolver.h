@@ -49,9 +49,10 @@ NODISCARD enum err dns_query_start(struct dns_resolver *resolver, const char *na
 void dns_query_finish(struct dns_query **query, int64_t deadline_ms, struct dns_answer *answer);
 
 /**
- * Read what libunbound reads late (trust anchors, its own configuration), by a question that it
- * answers itself. Call it before the file system is given up.
+ * Have libunbound read what it reads late (trust anchors, root hints, certificates) and start its
+ * thread, by a question that it answers itself. Call it before the file system is given up.
+ * @return ERR_IO: it cannot work with its configuration; ERR_NOMEM
  */
-void dns_resolver_warm_up(struct dns_resolver *resolver);
+NODISCARD enum err dns_resolver_warm_up(struct dns_resolver *resolver);
 
 #endif

@@ -166,7 +166,9 @@ class Results(VerifyCase):
         b" mail.example.com; dkim", b" mail.example.com; dkim=", b' mail.example.com; dkim=pass header.d="open',
         b" mail.example.com; spf=pass; dkim=pass", b" mail.example.com" + b"; dkim=pass header.d=a.example" * 100,
         b" mail.example.com (never closed; dkim=pass", b"mail.example.com;dkim=pass", b"", b" ; dkim=pass",
-        b" =?utf-8?q?mail=2Eexample=2Ecom?=; dkim=pass",
+        b" =?utf-8?q?mail=2Eexample=2Ecom?=; dkim=pass", b" mail.example.com; spf=pass dkim=pass header.d=bank.example",
+        b" mail.example.com; spf=pass,dkim=pass", b" mail.example.com; spf=pass (dkim=pass)", b" mail.example.com:25; dkim=pass",
+        b" x/mail.example.com; dkim=pass", b" mail.example.com\xc2\xa0; dkim=pass", b" i=1; mail.example.com; dkim=pass",
     ]
     KEPT = [
         b" other.example.net; dkim=pass header.d=example.com", b" example.com; dkim=pass",
@@ -201,6 +203,21 @@ class Results(VerifyCase):
             outcome = milterclient.send(daemon.socket, message, OUTSIDE)
             left = outcome.message.values(b"Authentication-Results")
             self.assertEqual([value for value in before if value in self.KEPT], left[1:])
+
+    def test_what_passes_in_spite_of_an_error_brings_none_either(self):
+        """On-Security accept: of a header that is too long nothing is left that speaks in our name, seen or not."""
+        for action in ("accept", "quarantine"):
+            daemon = self.verifier({"On-Security": action}, allowed=["too much header data"])
+            message = milterclient.Message.parse(self.sign())
+            kept = (b"Authentication-Results", b" other.example.net; dkim=pass")
+            forged = (b"Authentication-Results", b" mail.example.com; dkim=pass")
+            message.fields[:0] = [forged, kept]
+            message.fields += [(b"X", b" y")] * 2100 + [forged, forged]
+            outcome = milterclient.send(daemon.socket, message, OUTSIDE)
+            self.assertTrue(outcome.accepted)
+            self.assertEqual(action == "quarantine", outcome.quarantine != b"")
+            self.assertEqual([kept[1]], outcome.message.values(b"Authentication-Results"))
+            daemon.stop()
 
     def test_unsigned_mail(self):
         daemon = self.verifier()
@@ -313,6 +330,18 @@ class OnSettings(VerifyCase):
         results = self.results(daemon, self.sign().replace(b"Bob", b"Rob"))
         self.assertIn("dkim=fail", results[0])
         self.assertIn("testing", results[0])
+
+    def test_an_id_that_could_not_be_found_again_is_an_error(self):
+        daemon = self.daemon({"Mode": "v", "AuthservID": '"my mail server"'}, start=False)
+        run = subprocess.run([daemon.program, "-n", "-x", daemon.conf], capture_output=True, text=True, check=False)
+        self.assertEqual(78, run.returncode)
+        self.assertIn("AuthservID", run.stderr)
+
+    def test_the_author_is_from_whatever_sender_headers_says(self):
+        self.zone["rsa._domainkey.evil.example"] = self.zone["rsa._domainkey.example.com"]
+        raw = self.sign(raw=b"Sender: x@evil.example\r\n" + PLAIN, domain=b"evil.example")
+        daemon = self.verifier({"SenderHeaders": "Sender,From", "TrustSignaturesFrom": "other.example", "AlwaysAddARHeader": "yes"})
+        self.assertEqual(["mail.example.com; dkim=none"], self.results(daemon, raw))
 
     def test_a_wrong_word_is_an_error_at_start(self):
         for setting in ("On-BadSignature", "On-DNSError", "On-KeyNotFound", "On-NoSignature", "On-Security"):

@@ -107,7 +107,8 @@ class Answers(DnsCase):
 
     def test_resolver_configuration(self):
         server = self.bind("named", {"example.com": f"@ NS ns1\nns1 A 127.0.0.1\nrsa._domainkey TXT {strings(self.record)}\n"})
-        conf = self.write("unbound.conf", "server:\n do-not-query-localhost: no\nforward-zone:\n name: \".\"\n"
+        hints = self.write("hints", ". 3600000 NS a.root.example.\na.root.example. 3600000 A 127.0.0.1\n", 0o644)
+        conf = self.write("unbound.conf", f"server:\n do-not-query-localhost: no\n root-hints: {hints}\nforward-zone:\n name: \".\"\n"
                           f" forward-addr: {server.address}@{server.port}\n", 0o644)
         daemon = self.resolver(server, {"Nameservers": None, "ResolverConfiguration": conf})
         self.assertIn("dkim=pass", self.results(daemon, self.of())[0])

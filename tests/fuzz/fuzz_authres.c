@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (arena != NULL && size < LIMIT_HEADER_BYTES_DEFAULT &&
 	    authres_parse(arena, value, &ar) == ERR_OK) {
-		check(ar.id.len <= size && ar.joined.len <= size && ar.id_part.len <= size);
+		check(ar.id.len <= size && ar.joined.len <= size && ar.squeezed.len <= size);
 		check(!ar.id_readable || ar.id.len != 0);
 		if (ar.id.len != 0)
 			check(authres_claims(&ar, ar.id));

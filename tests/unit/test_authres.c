@@ -91,6 +91,12 @@ static void every_forgery_is_known(void **state)
 		("mx\xe3\x80\x82"
 		 "example.com; dkim=pass"),
 		"mx\xc2\xad.example.com; dkim=pass",
+		"mx.example.com:25; dkim=pass",
+		"x/mx.example.com; dkim=pass",
+		"mx.example.com\xc2\xa0; dkim=pass",
+		"mx.example.com\xe2\x80\x83; dkim=pass",
+		"i=1; mx.example.com; dkim=pass",
+		"x y z; mx.example.com; dkim=pass",
 	};
 
 	(void)state;
@@ -154,8 +160,12 @@ static void content_tells_whether_dkim_is_in_it(void **state)
 		  AUTHRES_WITH_DKIM },
 		{ "a.b; dkim/1 = (c) pass (d) header . d = e", AUTHRES_UNREADABLE },
 		{ "a.b; dkim / 1 = (c) pass (d) header.d = e", AUTHRES_WITH_DKIM },
-		{ "a.b; (dkim=pass) spf=none", AUTHRES_WITHOUT_DKIM },
-		{ "a.b; spf=none reason=\"; dkim=pass\"", AUTHRES_WITHOUT_DKIM },
+		{ "a.b; (dkim=pass) spf=none", AUTHRES_UNREADABLE },
+		{ "a.b; spf=none reason=\"; dkim=pass\"", AUTHRES_UNREADABLE },
+		{ "a.b; spf=pass dkim=pass header.d=c.example", AUTHRES_UNREADABLE },
+		{ "a.b; spf=pass,dkim=pass header.d=c.example", AUTHRES_UNREADABLE },
+		{ "a.b; spf=pass DKIM \t=pass", AUTHRES_UNREADABLE },
+		{ "a.b; x=\"dkim/1=pass\"", AUTHRES_UNREADABLE },
 		{ "a.b; dkim-adsp=pass; dkim-atps=neutral", AUTHRES_WITHOUT_DKIM },
 		{ "a.b; none", AUTHRES_WITHOUT_DKIM },
 		{ "a.b", AUTHRES_WITHOUT_DKIM },

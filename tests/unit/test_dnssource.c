@@ -114,7 +114,7 @@ static void a_server_that_never_answers_costs_the_deadline_and_leaves_nothing(vo
 	(void)state;
 	config.nameservers = spec;
 	assert_int_equal(dns_resolver_new(&config, &resolver, &detail), ERR_OK);
-	dns_resolver_warm_up(resolver);
+	assert_int_equal(dns_resolver_warm_up(resolver), ERR_OK);
 	assert_int_equal(dns_source_new_resolver(resolver, &source), ERR_OK);
 	for (int round = 0; round < 3; round++) {
 		start = clock_mono_ms();

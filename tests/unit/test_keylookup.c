@@ -28,7 +28,7 @@ static int start(void **state)
 	arena = arena_new(LIMIT_MESSAGE_ARENA_BYTES);
 	if (arena == NULL || dns_resolver_new(&config, &resolver, &detail) != ERR_OK)
 		return -1;
-	dns_resolver_warm_up(resolver);
+	assert_int_equal(dns_resolver_warm_up(resolver), ERR_OK);
 	return dns_source_new_resolver(resolver, &source) == ERR_OK ? 0 : -1;
 }
 
@@ -77,7 +77,7 @@ static void each_kind_of_answer(void **state)
 		{ "long1._domainkey.a.example", DKIM_KEY_FOUND, 1, 700 },
 		{ "tcp1._domainkey.a.example", DKIM_KEY_FOUND, 1, 14 },
 		{ "huge1._domainkey.a.example", DKIM_KEY_GARBAGE, 0, 0 },
-		{ "many1._domainkey.a.example", DKIM_KEY_FOUND, DNS_RECORDS_MAX, 0 },
+		{ "many1._domainkey.a.example", DKIM_KEY_GARBAGE, 0, 0 },
 		{ "chain5._domainkey.a.example", DKIM_KEY_FOUND, 1, 14 },
 		{ "loop1._domainkey.a.example", DKIM_KEY_FAILED, 0, 0 },
 		{ "nxdomain1._domainkey.a.example", DKIM_KEY_NOT_FOUND, 0, 0 },

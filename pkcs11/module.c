@@ -74,7 +74,9 @@ static enum err open_object(struct p11_module *m, struct err_detail *detail)
 	CK_C_GetFunctionList get = NULL;
 	void *symbol;
 
-	m->handle = dlopen(m->path, RTLD_NOW);
+	/* It stays mapped: threads that called it may end later, and run its clean-up then
+	 * (openCryptoki's does that). C_Finalize is what ends its work. */
+	m->handle = dlopen(m->path, RTLD_NOW | RTLD_NODELETE);
 	symbol = m->handle != NULL ? dlsym(m->handle, "C_GetFunctionList") : NULL;
 	if (symbol == NULL) {
 		err_detail_set(detail, "%s: %s", m->path,

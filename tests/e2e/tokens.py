@@ -17,6 +17,8 @@ import harness
 
 MODULES = "/usr/lib/x86_64-linux-gnu/pkcs11/"
 LABEL = "dkim"
+# For modules that lose memory of their own, in builds with AddressSanitizer; SoftHSM's tests look for our leaks.
+NO_LEAK_CHECK = {"ASAN_OPTIONS": ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "detect_leaks=0")))}
 
 
 class Token:
@@ -200,7 +202,7 @@ class Tpm(Token):
     def environment(self):
         tcti = f"swtpm:host=127.0.0.1,port={self.port}"
         return {"TPM2_PKCS11_STORE": self.folder, "TPM2_PKCS11_TCTI": tcti, "TPM2TOOLS_TCTI": tcti, "TPM2_PKCS11_LOG_LEVEL": "0",
-                "TSS2_LOG": "all+NONE"}
+                "TSS2_LOG": "all+NONE", **NO_LEAK_CHECK}
 
     @property
     def folder(self):
@@ -279,6 +281,9 @@ class OpenCryptoki(Token):
     def __init__(self, directory):
         super().__init__(directory)
         self.user = harness.USER if enter_namespace() else "root"
+
+    def environment(self):
+        return NO_LEAK_CHECK
 
     @property
     def folder(self):

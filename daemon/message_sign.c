@@ -120,7 +120,7 @@ static void log_opendkim_line(const char *id, const struct signature *sig)
 /* d= and s=: of the key, else what its row of the KeyTable says, else what is left to say. */
 static struct sigkey_names names_of(const struct message *m, const struct signature *sig)
 {
-	struct sigkey_names names;
+	struct sigkey_names names = { "", "" };
 	struct slice domain = m->decision.author_domain;
 	const char *selector = "?";
 

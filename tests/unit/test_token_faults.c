@@ -374,6 +374,38 @@ static void a_logout_behind_our_back_is_mended(void **state)
 	end(&f);
 }
 
+static CK_RV no_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *wanted,
+			  CK_ULONG count)
+{
+	(void)session;
+	(void)object;
+	(void)wanted;
+	(void)count;
+	return CKR_DEVICE_ERROR;
+}
+
+/* A label that could not be read is not a key that is not there. */
+static void a_failure_while_the_keys_are_read_is_the_token_s(void **state)
+{
+	struct token_session *session = NULL;
+	struct err_detail detail = { "" };
+	struct token_key *key = NULL;
+	struct token *token;
+
+	(void)state;
+	module_mend();
+	token = new_token(hsm.pin, false);
+	assert_int_equal(token_session_open(token, &session, &detail), ERR_OK);
+	hsm.list->C_GetAttributeValue = no_attribute;
+	assert_int_equal(token_key_open(session, key_uri, &key, &detail), ERR_TOKEN_FAILED);
+	assert_non_null(strstr(detail.text, "CKR_DEVICE_ERROR"));
+	module_mend();
+	assert_int_equal(token_key_open(session, key_uri, &key, &detail), ERR_OK);
+	token_key_free(&key);
+	token_session_close(&session);
+	token_free(&token);
+}
+
 /* --- PINs --------------------------------------------------------------------------------------
  */
 
@@ -605,6 +637,7 @@ int main(void)
 		cmocka_unit_test(looking_for_another_token_leaves_sessions_alone),
 		cmocka_unit_test(different_faults_of_one_request_heal),
 		cmocka_unit_test(a_logout_behind_our_back_is_mended),
+		cmocka_unit_test(a_failure_while_the_keys_are_read_is_the_token_s),
 		cmocka_unit_test(a_wrong_pin_is_sent_once),
 		cmocka_unit_test(two_rows_spend_one_attempt),
 		cmocka_unit_test(another_row_s_refused_pin_stops_no_other_pin),

@@ -13,7 +13,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { CHUNK_BYTES = 65535, PACKET_MAX = 1 << 20, ANSWER_TIMEOUT_S = 60 };
+enum {
+	CHUNK_BYTES = 65535,
+	PACKET_MAX = 1 << 20,
+	OUT_FLUSH_BYTES = 1 << 20,
+	ANSWER_TIMEOUT_S = 60
+};
 
 struct dialogue {
 	int fd;
@@ -188,17 +193,26 @@ static void put_macros(struct buf *out, char command, const char *const *pairs, 
 	buf_done(&body);
 }
 
-static enum err greet(struct dialogue *d, struct err_detail *detail)
+/* connect: name NUL '4' port address NUL */
+static void put_client(struct buf *out, const char *client)
+{
+	bool local = strncmp(client, "127.", 4) == 0;
+	char peer[64];
+	int n = snprintf(peer, sizeof(peer), "%s%c4%c%c%s", local ? "localhost" : "mx.example.org",
+			 '\0', '\0', '\031', client);
+
+	put_packet(out, SMFIC_CONNECT, slice_of(peer, (size_t)n + 1), slice_of("", 0));
+}
+
+static enum err greet(struct dialogue *d, const char *client, struct err_detail *detail)
 {
 	static const char *const macros[] = { "j", "mx.example.net", "{daemon_name}", "smtpd" };
-	static const char peer[] =
-		"localhost\0004\000\000127.0.0.1"; /* name NUL '4' port address NUL */
 	enum err e = ERR_OK;
 	char verdict;
 
 	put_macros(&d->out, SMFIC_CONNECT, macros, ARRAY_LEN(macros));
 	if ((d->steps & SMFIP_NOCONNECT) == 0) {
-		put_packet(&d->out, SMFIC_CONNECT, slice_of(peer, sizeof(peer)), slice_of("", 0));
+		put_client(&d->out, client);
 		e = await(d, SMFIP_NR_CONN, &verdict, detail);
 	}
 	if (e == ERR_OK && (d->steps & SMFIP_NOHELO) == 0) {
@@ -208,7 +222,7 @@ static enum err greet(struct dialogue *d, struct err_detail *detail)
 	return e;
 }
 
-enum err dialogue_open(const char *socket_spec, struct dialogue **ret_dialogue,
+enum err dialogue_open(const char *socket_spec, const char *client, struct dialogue **ret_dialogue,
 		       struct err_detail *detail)
 {
 	const struct timeval patience = { .tv_sec = ANSWER_TIMEOUT_S };
@@ -231,7 +245,7 @@ enum err dialogue_open(const char *socket_spec, struct dialogue **ret_dialogue,
 	(void)setsockopt(d->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	e = negotiate(d, detail);
 	if (e == ERR_OK)
-		e = greet(d, detail);
+		e = greet(d, client, detail);
 	if (e != ERR_OK)
 		dialogue_close(&d);
 	else
@@ -304,13 +318,25 @@ static bool send_headers(struct dialogue *d, const struct dialogue_message *m,
 		    detail);
 }
 
-static bool send_body(struct dialogue *d, const struct dialogue_message *m,
-		      struct dialogue_result *r, enum err *e, struct err_detail *detail)
+static bool send_body_once(struct dialogue *d, const struct dialogue_message *m,
+			   struct dialogue_result *r, enum err *e, struct err_detail *detail)
 {
 	for (size_t at = 0; at < m->body.len && r->verdict != SMFIR_SKIP; at += CHUNK_BYTES)
 		if (!step(d, SMFIC_BODY, SMFIP_NOBODY, SMFIP_NR_BODY,
 			  slice_sub(m->body, at, at + CHUNK_BYTES), slice_of("", 0), r, e, detail))
 			return false;
+	return true;
+}
+
+static bool send_body(struct dialogue *d, const struct dialogue_message *m,
+		      struct dialogue_result *r, enum err *e, struct err_detail *detail)
+{
+	for (unsigned i = 0; i < m->body_repeat; i++) {
+		if (!send_body_once(d, m, r, e, detail))
+			return false;
+		if (d->out.len > OUT_FLUSH_BYTES && (*e = flush(d, detail)) != ERR_OK)
+			return false;
+	}
 	return true;
 }
 
@@ -337,8 +363,26 @@ static void note_header(struct slice data, struct dialogue_result *r)
 	buf_add_str(r->headers, "\r\n");
 }
 
+enum err dialogue_begin(struct dialogue *d, const struct dialogue_message *m,
+			struct dialogue_result *result, struct err_detail *detail)
+{
+	enum err e = ERR_OK;
+
+	result->inserted = 0;
+	result->verdict = SMFIR_CONTINUE;
+	if (!send_envelope(d, m, result, &e, detail) || !send_headers(d, m, result, &e, detail) ||
+	    !send_body(d, m, result, &e, detail)) {
+		if (e == ERR_OK) { /* decided early: give the message up, keep the connection */
+			put_packet(&d->out, SMFIC_ABORT, slice_of("", 0), slice_of("", 0));
+			err_detail_set(detail, "decided before the end: %c", result->verdict);
+		}
+		return e == ERR_OK ? ERR_PROTOCOL : e;
+	}
+	return flush(d, detail);
+}
+
 /* Modifications come first, then one verdict. */
-static enum err finish(struct dialogue *d, struct dialogue_result *r, struct err_detail *detail)
+enum err dialogue_end(struct dialogue *d, struct dialogue_result *r, struct err_detail *detail)
 {
 	enum err e;
 
@@ -362,15 +406,7 @@ static enum err finish(struct dialogue *d, struct dialogue_result *r, struct err
 enum err dialogue_send(struct dialogue *d, const struct dialogue_message *m,
 		       struct dialogue_result *result, struct err_detail *detail)
 {
-	enum err e = ERR_OK;
+	enum err e = dialogue_begin(d, m, result, detail);
 
-	result->inserted = 0;
-	result->verdict = SMFIR_CONTINUE;
-	if (!send_envelope(d, m, result, &e, detail) || !send_headers(d, m, result, &e, detail) ||
-	    !send_body(d, m, result, &e, detail)) {
-		if (e == ERR_OK) /* decided early: give the message up, keep the connection */
-			put_packet(&d->out, SMFIC_ABORT, slice_of("", 0), slice_of("", 0));
-		return e;
-	}
-	return finish(d, result, detail);
+	return e == ERR_OK ? dialogue_end(d, result, detail) : e;
 }

@@ -21,10 +21,13 @@ struct dialogue_result {
 
 struct dialogue;
 
-/** @param socket "inet:PORT@HOST" or "unix:PATH"; negotiates version 6 with every option Postfix
- * offers */
-NODISCARD enum err dialogue_open(const char *socket, struct dialogue **ret_dialogue,
-				 struct err_detail *detail);
+/**
+ * Negotiates version 6 with every option Postfix offers.
+ * @param socket "inet:PORT@HOST" or "unix:PATH"
+ * @param client IPv4 address of who sends the mail: 127.0.0.1 to have it signed
+ */
+NODISCARD enum err dialogue_open(const char *socket, const char *client,
+				 struct dialogue **ret_dialogue, struct err_detail *detail);
 void dialogue_close(struct dialogue **dialogue);
 
 /** One header field: value without the leading space that the wire has, folds as LF (what MTAs
@@ -40,8 +43,16 @@ struct dialogue_message {
 	const char *rcpt_to;
 	const struct dialogue_header *headers;
 	size_t header_count;
-	struct slice body; /**< CRLF lines */
+	struct slice body;    /**< CRLF lines */
+	unsigned body_repeat; /**< times that the body is sent: 1 for a plain message */
 };
+
+/** Send a message up to the end of its body, as one that is not over yet. */
+NODISCARD enum err dialogue_begin(struct dialogue *d, const struct dialogue_message *m,
+				  struct dialogue_result *result, struct err_detail *detail);
+/** End a message that was begun and wait for the verdict. */
+NODISCARD enum err dialogue_end(struct dialogue *d, struct dialogue_result *result,
+				struct err_detail *detail);
 
 /** Send one message and wait for the verdict. */
 NODISCARD enum err dialogue_send(struct dialogue *d, const struct dialogue_message *m,

@@ -1,15 +1,19 @@
 /*
  * Load for a milter: N connections send the same message again and again; prints messages a second,
- * latency, and the CPU time and memory of the filter's processes.
+ * latency, and the CPU time and memory of the filter's processes. With --hold all connections stop
+ * in the middle of a message, "held" is printed, and the end of standard input lets them go on.
  */
+#define _GNU_SOURCE /* memmem */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "bench/dialogue.h"
+#include "bench/message.h"
 
 #include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,13 +21,18 @@ enum { PIDS_MAX = 16, CONNECTIONS_MAX = 4096 };
 
 struct options {
 	const char *socket;
+	const char *client; /**< address that the mail comes from */
+	const char *file;   /**< a whole message; NULL: one is made of the next three */
 	const char *from;
-	const char *save; /**< write the last message as it would leave the MTA */
-	const char *kind; /**< of the body: text, base64, html, blanks */
-	size_t size;	  /**< body bytes */
+	const char *expect; /**< what the added fields must contain, all together */
+	const char *save;   /**< write the last message as it would leave the MTA */
+	const char *kind;   /**< of the body: text, base64, html, blanks */
+	size_t size;	    /**< body bytes */
 	unsigned connections;
 	unsigned messages;   /**< of each connection */
 	unsigned signatures; /**< fields that each message must gain */
+	unsigned repeat;     /**< times that the body is sent */
+	bool hold;
 	int pids[PIDS_MAX];
 	size_t pid_count;
 };
@@ -47,48 +56,22 @@ static double now_ms(void)
 	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
-/* ---- the message ---- */
-
-static void body_line(const char *kind, unsigned n, struct buf *out)
-{
-	static const char alphabet[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	if (strcmp(kind, "base64") == 0) {
-		for (unsigned i = 0; i < 76; i++)
-			buf_add_ch(out, alphabet[(n * 31 + i * 7 + i * i) % 64]);
-	} else if (strcmp(kind, "html") == 0) {
-		buf_add_fmt(out,
-			    "    <td class=\"c%u\"> <a href=\"https://example.com/%u\">item  "
-			    "%u</a> </td> ",
-			    n % 7, n, n);
-	} else if (strcmp(kind, "blanks") == 0) {
-		for (unsigned i = 0; i < 38; i++)
-			buf_add_str(out, i % 2 == 0 ? "a " : "b\t");
-	} else {
-		buf_add_fmt(
-			out,
-			"Line %u of a letter that says nothing, as most letters do at this hour.",
-			n);
-	}
-	buf_add_str(out, "\r\n");
-}
-
-static enum err make_body(const struct options *o, struct buf *body)
-{
-	for (unsigned n = 0; body->len < o->size && body->error == ERR_OK; n++)
-		body_line(o->kind, n, body);
-	return body->error;
-}
-
 /* ---- the load ---- */
+
+static bool right(const struct options *o, const struct dialogue_result *result)
+{
+	struct slice added = buf_slice(result->headers);
+
+	return result->inserted == o->signatures &&
+	       memmem(added.ptr, added.len, o->expect, strlen(o->expect)) != NULL;
+}
 
 static void *run(void *arg)
 {
 	struct worker *w = arg;
 	struct dialogue *d = NULL;
 
-	if (dialogue_open(w->options->socket, &d, &w->detail) != ERR_OK)
+	if (dialogue_open(w->options->socket, w->options->client, &d, &w->detail) != ERR_OK)
 		return NULL;
 	for (unsigned i = 0; i < w->options->messages; i++) {
 		struct dialogue_result result = { .headers = &w->headers };
@@ -98,7 +81,7 @@ static void *run(void *arg)
 		if (dialogue_send(d, w->message, &result, &w->detail) != ERR_OK)
 			break;
 		w->latency_ms[w->done++] = now_ms() - start;
-		if (result.inserted != w->options->signatures)
+		if (!right(w->options, &result))
 			w->wrong++;
 	}
 	dialogue_close(&d);
@@ -245,19 +228,89 @@ static int load(const struct options *o, const struct dialogue_message *m)
 	return rc;
 }
 
+/* ---- many connections in the middle of a message ---- */
+
+static void wait_for_end_of_input(void)
+{
+	(void)puts("held");
+	(void)fflush(stdout);
+	while (getchar() != EOF)
+		;
+}
+
+static enum err begin_all(const struct options *o, const struct dialogue_message *m,
+			  struct dialogue **all, struct err_detail *detail)
+{
+	struct dialogue_result result = { 0 };
+	enum err e = ERR_OK;
+
+	for (unsigned i = 0; i < o->connections && e == ERR_OK; i++) {
+		e = dialogue_open(o->socket, o->client, &all[i], detail);
+		if (e == ERR_OK)
+			e = dialogue_begin(all[i], m, &result, detail);
+	}
+	return e;
+}
+
+static unsigned end_all(const struct options *o, struct dialogue **all, struct err_detail *detail)
+{
+	struct buf headers;
+	unsigned good = 0;
+
+	buf_init(&headers, 1 << 20);
+	for (unsigned i = 0; i < o->connections; i++) {
+		struct dialogue_result result = { .headers = &headers };
+
+		buf_reset(&headers);
+		if (dialogue_end(all[i], &result, detail) == ERR_OK && right(o, &result))
+			good++;
+	}
+	buf_done(&headers);
+	return good;
+}
+
+static int hold(const struct options *o, const struct dialogue_message *m)
+{
+	struct dialogue **all = calloc(o->connections, sizeof(struct dialogue *));
+	struct err_detail detail = { 0 };
+	unsigned good = 0;
+
+	if (all == NULL)
+		return EXIT_FAILURE;
+	if (begin_all(o, m, all, &detail) == ERR_OK) {
+		wait_for_end_of_input();
+		good = end_all(o, all, &detail);
+	}
+	for (unsigned i = 0; i < o->connections; i++)
+		dialogue_close(&all[i]);
+	free(all);
+	(void)printf("{\"messages\": %u, \"wrong\": %u}\n", o->connections, o->connections - good);
+	if (good < o->connections)
+		(void)fprintf(stderr, "%s\n", detail.text);
+	return good == o->connections ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- command line ---- */
+
 static void usage(void)
 {
-	(void)fputs("usage: milterload --socket inet:PORT@HOST|unix:PATH [--from ADDRESS] "
+	(void)fputs("usage: milterload --socket inet:PORT@HOST|unix:PATH [--client ADDRESS] "
 		    "[--connections N]\n"
-		    "         [--messages N] [--size BYTES] [--kind text|base64|html|blanks] "
-		    "[--signatures N]\n"
-		    "         [--pid N]... [--save FILE]\n",
+		    "         [--messages N] [--file MESSAGE | --from ADDRESS --size BYTES "
+		    "--kind text|base64|html|blanks]\n"
+		    "         [--repeat N] [--signatures N] [--expect TEXT] [--pid N]... "
+		    "[--save FILE] [--hold]\n",
 		    stderr);
 }
 
 static const struct option long_options[] = {
 	{ "socket", required_argument, NULL, 's' },
+	{ "client", required_argument, NULL, 'a' },
+	{ "expect", required_argument, NULL, 'e' },
+	{ "file", required_argument, NULL, 'i' },
 	{ "from", required_argument, NULL, 'f' },
+	{ "hold", no_argument, NULL, 'h' },
+	{ "repeat", required_argument, NULL, 'r' },
 	{ "connections", required_argument, NULL, 'c' },
 	{ "messages", required_argument, NULL, 'm' },
 	{ "size", required_argument, NULL, 'b' },
@@ -273,96 +326,115 @@ static unsigned number(const char *text)
 	return (unsigned)strtoul(text, NULL, 10);
 }
 
+static bool set(struct options *o, int option, const char *value)
+{
+	switch (option) {
+	case 'a':
+		o->client = value;
+		return true;
+	case 's':
+		o->socket = value;
+		return true;
+	case 'e':
+		o->expect = value;
+		return true;
+	case 'i':
+		o->file = value;
+		return true;
+	case 'f':
+		o->from = value;
+		return true;
+	case 'h':
+		o->hold = true;
+		return true;
+	case 'r':
+		o->repeat = number(value);
+		return true;
+	case 'c':
+		o->connections = number(value);
+		return true;
+	case 'm':
+		o->messages = number(value);
+		return true;
+	case 'b':
+		o->size = number(value);
+		return true;
+	case 'k':
+		o->kind = value;
+		return true;
+	case 'n':
+		o->signatures = number(value);
+		return true;
+	case 'o':
+		o->save = value;
+		return true;
+	case 'p':
+		if (o->pid_count < PIDS_MAX)
+			o->pids[o->pid_count++] = (int)number(value);
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool parse(int argc, char **argv, struct options *o)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			o->socket = optarg;
-			break;
-		case 'f':
-			o->from = optarg;
-			break;
-		case 'c':
-			o->connections = number(optarg);
-			break;
-		case 'm':
-			o->messages = number(optarg);
-			break;
-		case 'b':
-			o->size = number(optarg);
-			break;
-		case 'k':
-			o->kind = optarg;
-			break;
-		case 'n':
-			o->signatures = number(optarg);
-			break;
-		case 'o':
-			o->save = optarg;
-			break;
-		case 'p':
-			if (o->pid_count < PIDS_MAX)
-				o->pids[o->pid_count++] = (int)number(optarg);
-			break;
-		default:
+	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		if (!set(o, c, optarg))
 			return false;
-		}
-	}
 	return o->socket != NULL && o->connections > 0 && o->connections <= CONNECTIONS_MAX &&
 	       o->messages > 0;
 }
 
+/* A connection takes a descriptor here and one in the filter, which inherits nothing from us. */
+static void allow_many_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int main(int argc, char **argv)
 {
-	struct options o = { .from = "joe@example.com",
+	struct options o = { .client = "127.0.0.1",
+			     .from = "joe@example.com",
 			     .kind = "text",
+			     .expect = "",
 			     .size = 5000,
 			     .connections = 8,
 			     .messages = 200,
+			     .repeat = 1,
 			     .signatures = 1 };
-	struct buf body;
-	int rc = 64;
+	struct message m;
+	enum err e;
+	int rc = EXIT_FAILURE;
 
 	if (!parse(argc, argv, &o)) {
 		usage();
-		return rc;
+		return 64;
 	}
-	buf_init(&body, (size_t)1 << 31);
-	if (make_body(&o, &body) == ERR_OK) {
-		const struct dialogue_header headers[] = {
-			{ "Received", "from client (client [192.0.2.1])\n\tby mx.example.net "
-				      "(MTA) with ESMTPSA id ABC123\n\tfor <suzie@example.org>; "
-				      "Tue, 24 Nov 2026 10:00:00 +0000" },
-			{ "From", o.from },
-			{ "To", "Suzie Q <suzie@example.org>" },
-			{ "Cc", "Team <team@example.org>" },
-			{ "Subject", "Is dinner ready?" },
-			{ "Date", "Tue, 24 Nov 2026 10:00:00 +0000" },
-			{ "Message-ID", "<20261124100000.1@example.com>" },
-			{ "MIME-Version", "1.0" },
-			{ "Content-Type", "text/plain; charset=utf-8" },
-			{ "Content-Transfer-Encoding", "7bit" },
-			{ "User-Agent", "bench" },
-			{ "In-Reply-To", "<20261123100000.1@example.org>" },
-			{ "References", "<20261123100000.1@example.org>" },
-			{ "List-Id", "dinner <dinner.example.com>" },
-			{ "List-Unsubscribe", "<https://example.com/u/1>" },
-			{ "X-Mailer", "bench 1" },
-		};
+	allow_many_files();
+	e = o.file != NULL ? message_read(&m, o.file) : message_make(&m, o.kind, o.size, o.from);
+	if (e == ERR_OK) {
 		const struct dialogue_message message = {
 			.queue_id = "4XyZ1234",
 			.mail_from = "<joe@example.com>",
 			.rcpt_to = "<suzie@example.org>",
-			.headers = headers,
-			.header_count = ARRAY_LEN(headers),
-			.body = buf_slice(&body),
+			.headers = m.headers,
+			.header_count = m.header_count,
+			.body = buf_slice(&m.body),
+			.body_repeat = o.repeat,
 		};
 
-		rc = load(&o, &message);
+		rc = o.hold ? hold(&o, &message) : load(&o, &message);
+	} else {
+		(void)fprintf(stderr, "no message: %s\n", err_text(e));
 	}
-	buf_done(&body);
+	message_done(&m);
 	return rc;
 }

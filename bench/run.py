@@ -1,286 +1,194 @@
-"""Signs the same messages with hsmdkim and its peers, one after the other in rounds, and prints ratios.
+"""Signs and verifies the same messages with hsmdkim and its peers, one after the other in rounds, and prints ratios.
 
-Every signer's last message is verified with dkimpy: a fast signer that signs wrongly does not count.
+Every signer's last message is verified with dkimpy, every verifier must say dkim=pass for each message: what is fast and
+wrong does not count; then the exit status is 1. No figure is judged.
 """
 import argparse
+import base64
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(HERE)
-BIN = os.environ.get("BIN", os.path.join(TOP, "build/release/bin"))
-DOMAIN, SELECTOR = "example.com", "s"
-START_TIMEOUT_S = 60
+import dkim
 
+import filters
+import memory
+import tables
+from filters import load
 
-class Signer:
-    """One filter: how it is configured and started. Subclasses fill in config() and command()."""
-
-    name = ""
-    program = ""
-
-    def __init__(self, directory, key):
-        self.dir = os.path.join(directory, self.name.replace(" ", "-"))
-        os.mkdir(self.dir, 0o755)
-        self.key = key
-        self.socket = os.path.join(self.dir, "sock")
-        self.process = None
-
-    def config(self):
-        raise NotImplementedError
-
-    def command(self, path):
-        raise NotImplementedError
-
-    def environment(self):
-        return dict(os.environ)
-
-    def start(self):
-        path = os.path.join(self.dir, "conf")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(self.config())
-        log = open(os.path.join(self.dir, "log"), "w", encoding="utf-8")
-        self.process = subprocess.Popen(self.command(path), stdout=log, stderr=log, env=self.environment(),
-                                        start_new_session=True)
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not os.path.exists(self.socket):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} did not start, see {self.dir}/log")
-            time.sleep(0.05)
-        time.sleep(0.5)
-
-    def pids(self):
-        """The process and all its descendants."""
-        children = {}
-        for entry in os.listdir("/proc"):
-            if entry.isdigit():
-                try:
-                    with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as f:
-                        parent = int(f.read().rsplit(")", 1)[1].split()[1])
-                except OSError:
-                    continue
-                children.setdefault(parent, []).append(int(entry))
-        found, todo = [], [self.process.pid]
-        while todo:
-            pid = todo.pop()
-            found.append(pid)
-            todo += children.get(pid, [])
-        return found
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+SIGNERS = [filters.Hsmdkim, filters.HsmdkimToken, filters.OpenDkim, filters.Rspamd, filters.DkimpyMilter, filters.Noop]
+VERIFIERS = [filters.HsmdkimVerifier, filters.OpenDkimVerifier]
+OUTSIDE = "192.0.2.25"
+LETTER = b"From: Joe <joe@example.com>\r\nTo: Suzie <suzie@example.org>\r\nSubject: Is dinner ready?\r\n" \
+    b"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <20261124100000.1@example.com>\r\n" \
+    b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+LINE = b"A line of a letter that says nothing, as most letters do at this hour.\r\n"
 
 
-class Hsmdkim(Signer):
-    name = "hsmdkim"
-    program = os.path.join(BIN, "hsmdkim")
-
-    def config(self):
-        return (f"Mode s\nSocket local:{self.socket}\nDomain {DOMAIN}\nSelector {SELECTOR}\n"
-                f"KeyFile {self.key}\nCanonicalization relaxed/relaxed\nRequireSafeKeys no\nUserID nobody\n")
-
-    def command(self, path):
-        return [self.program, "-f", "-x", path]
-
-
-class HsmdkimToken(Hsmdkim):
-    name = "hsmdkim token"
-    sessions = 2
-
-    def config(self):
-        subprocess.run([os.path.join(TOP, "softhsm-conf/make-token"), os.path.join(self.dir, "token"), "bench",
-                        "mail=rsa:2048"], check=True, stdout=subprocess.DEVNULL)
-        return (f"Mode s\nSocket local:{self.socket}\nDomain {DOMAIN}\nSelector {SELECTOR}\n"
-                f"KeyFile pkcs11:token=bench;object=mail\nPKCS11Module {softhsm()}\n"
-                f"PKCS11PinSource file:{self.dir}/token/pin\nTokenSessions {self.sessions}\n"
-                "Canonicalization relaxed/relaxed\n")
-
-    def environment(self):
-        return dict(os.environ, SOFTHSM2_CONF=os.path.join(self.dir, "token/softhsm2.conf"))
-
-
-class OpenDkim(Signer):
-    name = "opendkim"
-    program = "/usr/sbin/opendkim"
-
-    def config(self):
-        return (f"Syslog no\nMode s\nSocket local:{self.socket}\nDomain {DOMAIN}\nSelector {SELECTOR}\n"
-                f"KeyFile {self.key}\nCanonicalization relaxed/relaxed\nOversignHeaders From\nBackground no\n"
-                "RequireSafeKeys no\n")
-
-    def command(self, path):
-        return [self.program, "-f", "-x", path]
-
-
-class Rspamd(Signer):
-    name = "rspamd"
-    program = "/usr/bin/rspamd"
-
-    def config(self):
-        empty = os.path.join(self.dir, "empty.lua")
-        with open(empty, "w", encoding="utf-8"):
-            pass
-        os.mkdir(os.path.join(self.dir, "hs"))
-        return f"""options {{ pidfile = "{self.dir}/pid"; filters = "dkim"; tempdir = "{self.dir}";
-  control_socket = "{self.dir}/control mode=0600"; hs_cache_dir = "{self.dir}/hs"; local_addrs = ["127.0.0.1"];
-  dns {{ nameserver = ["127.0.0.1:1"]; timeout = 0.1s; retransmits = 1; }}
-  url_tld = "/usr/share/rspamd/effective_tld_names.dat"; history_file = "{self.dir}/history"; }}
-logging {{ type = "file"; filename = "{self.dir}/rspamd.log"; level = "error"; }}
-worker "rspamd_proxy" {{ bind_socket = "{self.socket} mode=0666"; milter = yes; count = {os.cpu_count()}; timeout = 60s;
-  upstream "local" {{ default = yes; self_scan = yes; }} }}
-lua = "{empty}"
-modules {{ path = "/usr/share/rspamd/plugins/dkim_signing.lua"; }}
-dkim_signing {{ sign_local = true; use_domain = "header"; check_pubkey = false; allow_hdrfrom_mismatch = true;
-  allow_username_mismatch = true; use_esld = false;
-  domain {{ {DOMAIN} {{ selector = "{SELECTOR}"; path = "{self.key}"; }} }} }}
-"""
-
-    def command(self, path):
-        return [self.program, "-f", "-i", "-c", path]
-
-
-class DkimpyMilter(Signer):
-    name = "dkimpy-milter"
-    program = "/usr/bin/dkimpy-milter"
-
-    def config(self):
-        return (f"Syslog no\nMode s\nSocket local:{self.socket}\nDomain {DOMAIN}\nSelector {SELECTOR}\n"
-                f"KeyFile {self.key}\nCanonicalization relaxed/relaxed\nPidFile {self.dir}/pid\nUMask 000\n"
-                "InternalHosts 127.0.0.1\nUserID root\n")
-
-    def command(self, path):
-        return [self.program, path]
-
-
-def softhsm():
-    for path in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so"):
-        if os.path.exists(path):
-            return path
-    raise SystemExit("libsofthsm2.so not found")
-
-
-def load(signer, size, connections, messages, save=None):
-    command = [os.path.join(BIN, "milterload"), "--socket", "unix:" + signer.socket, "--size", str(size),
-               "--connections", str(connections), "--messages", str(messages), "--from", "joe@" + DOMAIN]
-    for pid in signer.pids():
-        command += ["--pid", str(pid)]
-    if save:
-        command += ["--save", save]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{signer.name}: {done.stdout}{done.stderr}")
-    return json.loads(done.stdout)
-
-
-def verify(path, key):
-    import dkim
-    der = subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"], check=True,
+# Keys and what is checked.
+def record(public_key, *options):
+    der = subprocess.run(["openssl", "pkey", *options, "-in", public_key, "-pubout", "-outform", "DER"], check=True,
                          capture_output=True).stdout
-    import base64
-    record = b"v=DKIM1; p=" + base64.b64encode(der)
-    with open(path, "rb") as f:
-        return dkim.verify(f.read(), dnsfunc=lambda name, timeout=5: record)
+    return b"v=DKIM1; p=" + base64.b64encode(der)
 
 
-def token_public_key(signer, out):
-    """The token's key, as PEM, for verify()."""
-    listing = subprocess.run(
-        ["pkcs11-tool", "--module", softhsm(), "--token-label", "bench", "--read-object", "--type", "pubkey",
-         "--label", "mail", "-o", out + ".der"], env=signer.environment(), capture_output=True, check=True)
-    del listing
-    subprocess.run(["openssl", "pkey", "-pubin", "-inform", "DER", "-in", out + ".der", "-out", out], check=True)
+def token_record(signer):
+    """The token's key, read by OpenSC."""
+    path = os.path.join(signer.dir, "public.der")
+    subprocess.run(["pkcs11-tool", "--module", filters.softhsm(), "--token-label", "bench", "--read-object", "--type",
+                    "pubkey", "--label", "mail", "-o", path], env=signer.environment(), capture_output=True, check=True)
+    return record(path, "-pubin", "-inform", "DER")
 
 
+def check_output(signer):
+    """One signature, by an independent verifier."""
+    if isinstance(signer, filters.Noop):
+        return True
+    saved = os.path.join(signer.dir, "message")
+    load(signer, 5000, 1, 1, "--save", saved)
+    zone = token_record(signer) if isinstance(signer, filters.HsmdkimToken) else record(signer.key)
+    with open(saved, "rb") as f:
+        good = dkim.verify(f.read(), dnsfunc=lambda name, timeout=5: zone)
+    print(f"   {signer.name:16} signature {'verified by dkimpy' if good else 'WRONG'}")
+    return good
+
+
+def signed_message(directory, key, size):
+    """By dkimpy. @return path"""
+    message = LETTER + LINE * max(1, (size - len(LETTER)) // len(LINE))
+    with open(key, "rb") as f:
+        signature = dkim.sign(message, filters.SELECTOR.encode(), filters.DOMAIN.encode(), f.read(),
+                              canonicalize=(b"relaxed", b"relaxed"))
+    path = os.path.join(directory, f"signed-{size}")
+    with open(path, "wb") as f:
+        f.write(signature + message)
+    return path
+
+
+# Figures.
 def table(rows, reference):
     head = f"{'':16}{'messages/s':>12}{'ratio':>8}{'CPU us':>9}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}{'RSS MiB':>9}"
     lines = [head, "-" * len(head)]
     base = rows[reference]
     for name, r in rows.items():
         lines.append(f"{name:16}{r['per_second']:12.0f}{r['per_second'] / base['per_second']:8.2f}"
-                     f"{r['cpu_us_message']:9.0f}{r['cpu_us_message'] / base['cpu_us_message']:8.2f}"
+                     f"{r['cpu_us_message']:9.0f}{r['cpu_us_message'] / max(1, base['cpu_us_message']):8.2f}"
                      f"{r['p50_ms']:9.2f}{r['p99_ms']:9.2f}{r['rss_mib']:9.1f}")
     return "\n".join(lines)
 
 
-def measure(signers, size, connections, messages, rounds):
-    """Rounds over all signers in turn, so that a noisy minute hits all of them."""
-    samples = {s.name: [] for s in signers}
-    for s in signers:
-        load(s, size, connections, max(1, messages // 10))
+def measure(peers, rounds, size, connections, messages, *more):
+    """Rounds over all peers in turn, so that a noisy minute hits all of them."""
+    samples = {s.name: [] for s in peers}
+    for s in peers:
+        load(s, size, connections, max(1, messages // 10), *more)
     for _ in range(rounds):
-        for s in signers:
-            samples[s.name].append(load(s, size, connections, messages))
+        for s in peers:
+            samples[s.name].append(load(s, size, connections, messages, *more))
     return {name: {key: statistics.median(r[key] for r in runs) for key in runs[0]} for name, runs in samples.items()}
 
 
-def check_output(signer, key, directory):
-    saved = os.path.join(directory, "message")
-    load(signer, 5000, 1, 1, saved)
-    if isinstance(signer, HsmdkimToken):
-        key = os.path.join(directory, "token.pem")
-        token_public_key(signer, key)
-        der = subprocess.run(["openssl", "pkey", "-pubin", "-in", key, "-outform", "DER"], check=True,
-                             capture_output=True).stdout
-        import base64
-        import dkim
-        record = b"v=DKIM1; p=" + base64.b64encode(der)
-        with open(saved, "rb") as f:
-            good = dkim.verify(f.read(), dnsfunc=lambda name, timeout=5: record)
-    else:
-        good = verify(saved, key)
-    print(f"   {signer.name:16} signature {'verified by dkimpy' if good else 'WRONG'}")
-    return good
+def signature_cost():
+    """CPU us of one RSA-2048 signature with OpenSSL in process."""
+    out = subprocess.run([os.path.join(filters.BIN, "microbench"), "1"], capture_output=True, text=True, check=True).stdout
+    return json.loads(out.splitlines()[-1])["rsa2048_sign_us"]
+
+
+def above_ceiling(rows):
+    """What hsmdkim adds to a libmilter filter that does nothing and to the signature itself."""
+    if "noop" not in rows or "hsmdkim" not in rows:
+        return
+    one = signature_cost()
+    above = rows["hsmdkim"]["cpu_us_message"] - rows["noop"]["cpu_us_message"] - one
+    print(f"\nhsmdkim's CPU a message above noop + one RSA signature ({one:.0f} us): {above:.0f} us")
+
+
+class Bench:
+    def __init__(self, args, directory):
+        self.args, self.directory = args, directory
+        self.key = os.path.join(directory, "key.pem")
+        self.running, self.good = [], True
+        self.sizes, self.counts, self.rounds = ([5000], [8], 1) if args.short else \
+            ([5000, 70000, 1000000], [1, 8, 64], args.rounds)
+        subprocess.run(["openssl", "genrsa", "-out", self.key, "2048"], check=True, capture_output=True)
+        os.chmod(self.key, 0o644)
+
+    def start(self, kinds, key):
+        for kind in kinds:
+            if self.args.only and kind.name not in self.args.only.split(","):
+                continue
+            if not os.path.exists(kind.program):
+                print(f"   {kind.name}: not installed, left out")
+                continue
+            self.running.append(kind(self.directory, key))
+            self.running[-1].start()
+
+    def stop(self):
+        for peer in self.running:
+            peer.stop()
+        self.running = []
+
+    def cases(self, what, more):
+        """@param more: of the size, what milterload needs besides"""
+        names = [s.name for s in self.running]
+        reference = "opendkim" if "opendkim" in names else names[0]
+        for size in self.sizes:
+            for connections in self.counts:
+                messages = max(3, (100 if self.args.short else 400) // connections // max(1, size // 50000))
+                rows = measure(self.running, self.rounds, size, connections, messages, *more(size))
+                print(f"\n{what}, {size} bytes, {connections} connections (medians of {self.rounds} rounds; "
+                      f"ratios to {reference})\n")
+                print(table(rows, reference), flush=True)
+                if what == "sign" and size == 5000:
+                    above_ceiling(rows)
+
+    def sign(self):
+        self.start(SIGNERS, self.key)
+        if self.running:
+            for signer in self.running:
+                self.good = check_output(signer) and self.good
+            self.cases("sign", lambda size: [])
+        self.stop()
+
+    def verify(self):
+        records = os.path.join(self.directory, "records")
+        with open(records, "w", encoding="ascii") as f:
+            f.write(f"{filters.SELECTOR}._domainkey.{filters.DOMAIN} {record(self.key).decode()}\n")
+        self.start(VERIFIERS, records)
+        if self.running:
+            self.cases("verify", lambda size: ["--client", OUTSIDE, "--file",
+                                               signed_message(self.directory, self.key, size)])
+        self.stop()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="one small case: for CI, no figure is judged")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for part in ("sign", "verify", "memory", "tables"):
+        parser.add_argument("--" + part, action="store_true", help="this part; without any: all (--short: the first two)")
+    parser.add_argument("--short", action="store_true", help="one small case of each part")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", help="comma list of signers")
+    parser.add_argument("--only", help="comma list of filters")
+    parser.add_argument("--body", type=int, default=10**9, help="bytes of --memory's large body")
     args = parser.parse_args()
-    kinds = [Hsmdkim, HsmdkimToken, OpenDkim, Rspamd, DkimpyMilter]
-    if args.only:
-        kinds = [k for k in kinds if k.name in args.only.split(",")]
-    sizes, counts, rounds = ([5000], [8], 1) if args.short else ([5000, 70000, 1000000], [1, 8, 64], args.rounds)
-    missing = [k.name for k in kinds if not os.path.exists(k.program)]
-    for name in missing:
-        print(f"   {name}: not installed, left out")
-    signers, good = [], True
+    every = not (args.sign or args.verify or args.memory or args.tables)
     with tempfile.TemporaryDirectory(prefix="hsmdkim-bench-") as directory:
         os.chmod(directory, 0o755)
-        key = os.path.join(directory, "key.pem")
-        subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
-        os.chmod(key, 0o644)
+        bench = Bench(args, directory)
         try:
-            for kind in kinds:
-                if kind.name not in missing:
-                    signer = kind(directory, key)
-                    signer.start()
-                    signers.append(signer)
-                    good = check_output(signer, key, directory) and good
-            reference = "opendkim" if any(s.name == "opendkim" for s in signers) else signers[0].name
-            for size in sizes:
-                for connections in counts:
-                    messages = max(3, (400 if not args.short else 100) // connections // max(1, size // 50000))
-                    rows = measure(signers, size, connections, messages, rounds)
-                    print(f"\nsign, {size} bytes, {connections} connections (medians of {rounds} rounds; "
-                          f"ratios to {reference})\n")
-                    print(table(rows, reference), flush=True)
+            if args.sign or every:
+                bench.sign()
+            if args.verify or every:
+                bench.verify()
+            if args.memory or (every and not args.short):
+                bench.good = memory.run(directory, bench.key, args) and bench.good
+            if args.tables or (every and not args.short):
+                bench.good = tables.run(directory, bench.key, args) and bench.good
         finally:
-            for signer in signers:
-                signer.stop()
-    return 0 if good else 1
+            bench.stop()
+    return 0 if bench.good else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,92 @@
+"""What large tables cost: 100,000 patterns of a refile: against one, 1,000,000 rows of file: and of lmdb:."""
+import os
+import statistics
+import subprocess
+
+import filters
+
+CONNECTIONS, SIZE = 8, 5000
+
+
+def write(path, rows):
+    with open(path, "w", encoding="ascii") as f:
+        f.writelines(rows)
+    return path
+
+
+class Tabled(filters.Hsmdkim):
+    """Signs what its SigningTable says. Its name is the table's kind and number of rows."""
+
+    def __init__(self, directory, key, kind, rows):
+        self.name = f"{kind}-{rows}"
+        super().__init__(directory, key)
+        self.keys = write(os.path.join(self.dir, "keys"), [f"k {filters.DOMAIN}:{filters.SELECTOR}:{key}\n"])
+        text = os.path.join(self.dir, "table")
+        if kind == "refile":
+            self.table = "refile:" + write(text, self.rows(rows, "*@d{}.example k\n", f"*@{filters.DOMAIN} k\n"))
+        else:
+            self.table = f"{kind}:" + write(text, self.rows(rows, "d{}.example k\n", f"{filters.DOMAIN} k\n"))
+        if kind == "lmdb":
+            subprocess.run([os.path.join(filters.BIN, "hsmdkim-mktable"), "-t", "signingtable", text, text + ".lmdb"],
+                           check=True, stdout=subprocess.DEVNULL)
+            self.table = f"lmdb:{text}.lmdb"
+
+    @staticmethod
+    def rows(count, form, last):
+        yield from (form.format(n) for n in range(count - 1))
+        yield last
+
+    def config(self):
+        return (f"Mode s\nSocket local:{self.socket}\nKeyTable {self.keys}\nSigningTable {self.table}\n"
+                "Canonicalization relaxed/relaxed\nRequireSafeKeys no\n")
+
+
+class OpenDkimTabled(Tabled):
+    program = filters.OpenDkim.program
+
+    def __init__(self, directory, key, kind, rows):
+        super().__init__(directory, key, kind, rows)
+        self.name = "opendkim-" + self.name
+
+    def config(self):
+        return super().config() + "Syslog no\nBackground no\n"
+
+
+class HsmdkimTabled(Tabled):
+    def config(self):
+        return super().config() + "UserID nobody\n"
+
+
+def run(directory, key, args):
+    many, huge = (1000, 10000) if args.short else (100000, 1000000)
+    cases = [(HsmdkimTabled, "refile", 1), (HsmdkimTabled, "refile", many), (HsmdkimTabled, "file", huge),
+             (HsmdkimTabled, "lmdb", huge)]
+    if os.path.exists(OpenDkimTabled.program):
+        cases += [(OpenDkimTabled, "refile", 1), (OpenDkimTabled, "refile", many), (OpenDkimTabled, "file", huge)]
+    running, started = [], {}
+    try:
+        for kind, table, rows in cases:
+            running.append(kind(directory, key, table, rows))
+            started[running[-1].name] = running[-1].start()
+        measure(running, started, 1 if args.short else args.rounds)
+    finally:
+        for signer in running:
+            if signer.process is not None:
+                signer.stop()
+    return True
+
+
+def measure(running, started, rounds):
+    """The peer may be slow beyond measure: one message first says how many are sent."""
+    count = {s.name: max(1, min(50, int(3000 / CONNECTIONS / filters.load(s, SIZE, 1, 1)["p50_ms"]))) for s in running}
+    samples = {s.name: [] for s in running}
+    for _ in range(rounds):
+        for s in running:
+            samples[s.name].append(filters.load(s, SIZE, CONNECTIONS, count[s.name]))
+    print(f"\ntables, {SIZE} bytes, {CONNECTIONS} connections (medians of {rounds} rounds)\n\n"
+          f"{'':26}{'start s':>9}{'messages/s':>12}{'to 1 row':>10}{'RSS MiB':>9}")
+    for s in running:
+        rate = {name: statistics.median(r["per_second"] for r in runs) for name, runs in samples.items()}
+        one = rate["opendkim-refile-1" if s.name.startswith("opendkim") else "refile-1"]
+        print(f"{s.name:26}{started[s.name]:9.2f}{rate[s.name]:12.0f}{rate[s.name] / one:10.2f}"
+              f"{samples[s.name][-1]['rss_mib']:9.0f}", flush=True)

@@ -40,7 +40,13 @@ struct dns_query {
 	bool abandoned;		 /* no asker any more: the callback frees it */
 	int error;
 	struct ub_result *result;
+	int64_t started_ms;
+	int64_t answered_ms;
 };
+
+/* libunbound says SERVFAIL when nobody answered, too, but not before its three attempts are over
+ * (set_options()): 376 + 752 + 1504 ms. */
+#define SILENCE_MS 2500
 
 static void query_free(struct dns_query *q)
 {
@@ -78,6 +84,7 @@ static void question_answered(void *ctx, int error, struct ub_result *result)
 	unlink_query(r, q);
 	q->error = error;
 	q->result = result;
+	q->answered_ms = clock_mono_ms();
 	abandoned = q->abandoned;
 	if (!abandoned)
 		(void)pthread_cond_signal(&q->came);
@@ -134,7 +141,8 @@ static enum err set_nameservers(struct ub_ctx *ub, const char *list, struct err_
  * holds a socket, and a server that was silent for a few is not asked for anything for 15 minutes:
  * with one forwarder, anyone who can send mail could stop all look-ups with a domain whose servers
  * are silent. So there are three attempts, doubled from 376 ms, which leave the server usable, and
- * what is known of a server's silence is forgotten after a second.
+ * what is known of a server's silence is forgotten after a second. It never begins with less,
+ * however near a server is: what a forwarder has to look up itself takes its time.
  */
 static void set_options(struct ub_ctx *ub)
 {
@@ -142,7 +150,7 @@ static void set_options(struct ub_ctx *ub)
 		{ "outgoing-range:", "512" },	     { "num-queries-per-thread:", "1024" },
 		{ "do-not-query-localhost:", "no" }, { "qname-minimisation:", "no" },
 		{ "outbound-msg-retry:", "3" },	     { "infra-cache-max-rtt:", "4000" },
-		{ "infra-host-ttl:", "1" },
+		{ "infra-host-ttl:", "1" },	     { "infra-cache-min-rtt:", "376" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
@@ -256,6 +264,7 @@ static struct dns_query *query_new(struct dns_resolver *resolver)
 	if (q == NULL)
 		return NULL;
 	q->resolver = resolver;
+	q->started_ms = clock_mono_ms();
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&q->came, &attr);
@@ -335,6 +344,8 @@ void dns_query_finish(struct dns_query **query, int64_t deadline_ms, struct dns_
 		answer->status = DNS_SERVFAIL;
 		if (q->error == 0 && q->result != NULL)
 			take_result(q->result, answer);
+		if (answer->status == DNS_SERVFAIL && q->answered_ms - q->started_ms >= SILENCE_MS)
+			answer->status = DNS_TIMEOUT;
 	}
 	query_free(q);
 }

@@ -1,5 +1,6 @@
 """A real BIND (or Knot) on 127.0.0.x with zones from text, for the tests of the tools and of verifying."""
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -52,7 +53,7 @@ class Bind:
         for zone, records in zones.items():
             path = os.path.join(folder, zone + ".zone")
             with open(path, "w", encoding="utf-8") as out:
-                out.write(records if "SOA" in records else SOA + records)
+                out.write(records if re.search(r"\sSOA\s", records) else SOA + records)
             conf.append('zone "%s" { type primary; file "%s"; %s };' % (zone, path, (zone_options or {}).get(zone, "")))
         path = os.path.join(folder, "named.conf")
         with open(path, "w", encoding="utf-8") as out:
@@ -97,7 +98,7 @@ class Knot:
                 acl, "zone:"]
         for zone, records in zones.items():
             with open(os.path.join(folder, zone + ".zone"), "w", encoding="utf-8") as out:
-                out.write(records if "SOA" in records else SOA + records)
+                out.write(records if re.search(r"\sSOA\s", records) else SOA + records)
             conf += ["  - domain: %s" % zone, "    file: %s.zone" % zone] + (["    acl: update"] if acl else [])
         path = os.path.join(folder, "knot.conf")
         with open(path, "w", encoding="utf-8") as out:

@@ -112,7 +112,7 @@ class Bench:
         self.key = os.path.join(directory, "key.pem")
         self.running, self.good = [], True
         self.sizes, self.counts, self.rounds = ([5000], [8], 1) if args.short else \
-            ([5000, 70000, 1000000], [1, 8, 64], args.rounds)
+            (args.sizes, args.connections, args.rounds)
         subprocess.run(["openssl", "genrsa", "-out", self.key, "2048"], check=True, capture_output=True)
         os.chmod(self.key, 0o644)
 
@@ -164,12 +164,18 @@ class Bench:
         self.stop()
 
 
+def numbers(text):
+    return [int(word) for word in text.split(",")]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for part in ("sign", "verify", "memory", "tables"):
         parser.add_argument("--" + part, action="store_true", help="this part; without any: all (--short: the first two)")
     parser.add_argument("--short", action="store_true", help="one small case of each part")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", type=numbers, default=[5000, 70000, 1000000], help="bytes of a body, with commas")
+    parser.add_argument("--connections", type=numbers, default=[1, 8, 64], help="with commas")
     parser.add_argument("--only", help="comma list of filters")
     parser.add_argument("--body", type=int, default=10**9, help="bytes of --memory's large body")
     args = parser.parse_args()

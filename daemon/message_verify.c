@@ -17,7 +17,7 @@
 static enum err find_author(struct message *m)
 {
 	const struct hdr *from = hdrstore_from_top(m->headers, SLICE_LIT("From"), 0);
-	struct dkim_address address;
+	struct dkim_address address = { 0 };
 	size_t count = 0;
 	enum err err = ERR_SYNTAX;
 

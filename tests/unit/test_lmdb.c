@@ -588,7 +588,6 @@ static double lookup_us(const char *what, const char *spec, int rows)
 static void look_ups_cost_the_same_whatever_the_size(void **state)
 {
 	static const int sizes[] = { 10, 100000, 1000000 };
-	AUTO(files_free) struct files *files = files_new_real();
 	char lmdb[96];
 	char text[96];
 	size_t rows;

@@ -75,11 +75,11 @@ static bool mapping_has(const void *at, const char *flag)
 
 	assert_non_null(smaps);
 	while (fgets(line, sizeof(line), smaps) != NULL) {
-		unsigned long from = 0;
-		unsigned long to = 0;
+		char *end;
+		unsigned long from = strtoul(line, &end, 16);
 
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
-			here = (uintptr_t)at >= from && (uintptr_t)at < to;
+		if (end != line && *end == '-') /* FROM-TO */
+			here = (uintptr_t)at >= from && (uintptr_t)at < strtoul(end + 1, NULL, 16);
 		else if (here && strncmp(line, "VmFlags:", 8) == 0)
 			found = strstr(line, flag) != NULL;
 	}

@@ -241,7 +241,7 @@ static void a_job_that_is_being_decided_is_asked_again(void **state)
 {
 	struct lane *lane = start(1, 10);
 	struct job *job = job_new(PATIENCE_MS);
-	int64_t now = clock_mono_ms() + 2 * PATIENCE_MS;
+	int64_t now = clock_mono_ms() + (int64_t)2 * PATIENCE_MS;
 
 	(void)state;
 	job->hangs = true;

@@ -10,6 +10,7 @@ import time
 
 import harness
 import milterclient
+import verifiers
 
 TIMEOUT_S = 3  # TokenTimeout of these daemons: short, so that a hang is seen soon
 ANSWER_S = TIMEOUT_S + 2
@@ -290,6 +291,9 @@ class Tables(harness.Case):
             mark = self.filter.log_mark()
             self.filter.signal(reload)
             self.filter.expect(r"configuration reloaded from ", since=mark)
+            # The line is written when the children are told; they take a moment.
+            harness.wait_for(lambda: verifiers.tags_of(self.filter.send(harness.MESSAGE).signatures[0])["s"] == selector, 10,
+                             "the new table is in force")
             self.assert_signed(self.filter.send(harness.MESSAGE), (selector,))
         self.assertEqual(pids, (self.filter.milter_pid(), self.filter.signer_pid()))
 

@@ -99,7 +99,8 @@ static void a_secret_is_not_swapped_and_not_dumped(void **state)
 	assert_int_equal(files_map_secret(f, path, &text, NULL), ERR_OK);
 	assert_true(slice_eq(text, SLICE_LIT("1234\n")));
 	assert_true(mapping_has(text.ptr, " dd"));
-	if (mlock(&text, sizeof(text)) == 0) /* else nobody may lock memory here */
+	/* Where memory can be locked at all: not by everybody, and not under a sanitizer. */
+	if (mlock(&text, sizeof(text)) == 0 && mapping_has((const char *)&text, " lo"))
 		assert_true(mapping_has(text.ptr, " lo"));
 }
 

@@ -11,9 +11,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Text of a set that is read into memory. */
 #define LOADED_BYTES_MAX ((size_t)UINT32_MAX)
+#define LOADED_ROOM ((uint64_t)64 * 1024 * 1024)
+#define LOADED_GROWTH 16u
 
 struct loading {
 	struct dataset *set;
@@ -54,6 +57,15 @@ static bool load_entry(void *ctx, struct slice key, struct slice value)
 	return l->text.error == ERR_OK;
 }
 
+/* A key stands in each line of its value, so the text may be larger than the file. */
+static size_t loaded_max(int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	uint64_t most = LOADED_ROOM + LOADED_GROWTH * (uint64_t)(size > 0 ? size : 0);
+
+	return most < LOADED_BYTES_MAX ? (size_t)most : LOADED_BYTES_MAX;
+}
+
 /* From here on it is a file: set. */
 static enum err load_all(struct dataset *set, struct err_detail *detail)
 {
@@ -61,7 +73,7 @@ static enum err load_all(struct dataset *set, struct err_detail *detail)
 	struct slice text;
 	enum err e;
 
-	buf_init(&l.text, LOADED_BYTES_MAX);
+	buf_init(&l.text, loaded_max(set->fd));
 	e = lmdbfile_each(set->fd, load_entry, &l, detail);
 	if (e == ERR_OK)
 		e = l.err != ERR_OK ? l.err : buf_finish(&l.text, &text);

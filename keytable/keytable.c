@@ -249,24 +249,30 @@ enum err keytable_find(const struct keytable *table, struct slice name, struct s
 	return e;
 }
 
+/* Rows of a live table that cannot be read and that a walk passes over before it gives up. */
+#define BAD_ROWS_MAX 100000u
+
 struct each {
+	size_t bad;
 	bool (*fn)(void *ctx, const struct keytable_row *row, const char *origin);
 	void *ctx;
 };
 
 static bool each_row(void *ctx, struct slice key, struct slice value, const char *origin)
 {
-	const struct each *each = ctx;
+	struct each *each = ctx;
 	struct keytable_row row = { .name = key };
 
-	return keyref_parse(value, &row, NULL) != ERR_OK || each->fn(each->ctx, &row, origin);
+	if (keyref_parse(value, &row, NULL) != ERR_OK)
+		return ++each->bad < BAD_ROWS_MAX;
+	return each->fn(each->ctx, &row, origin);
 }
 
 enum err keytable_each(const struct keytable *table,
 		       bool (*fn)(void *ctx, const struct keytable_row *row, const char *origin),
 		       void *ctx)
 {
-	struct each each = { fn, ctx };
+	struct each each = { .fn = fn, .ctx = ctx };
 
 	if (table->set == NULL) {
 		(void)each_row(&each, SLICE_LIT(""), slice_str(table->single), "KeyFile");

@@ -62,6 +62,7 @@ struct tree {
 	int fd;
 	struct meta meta;
 	uint64_t pages_left; /* a walk ends, also where pages form a circle */
+	uint64_t bytes_left; /* of values: rows that share one do not make much of a small file */
 	struct err_detail *detail;
 };
 
@@ -416,6 +417,30 @@ struct walk {
 	bool stopped;
 };
 
+static enum err copy_walked(struct walk *w, struct node *n)
+{
+	if (n->size > w->tree.bytes_left)
+		return damaged(w->tree.detail, "its rows are larger than the file");
+	w->tree.bytes_left -= n->size;
+	return copy_value(&w->tree, n, &w->value);
+}
+
+/* By the file's size, which its content cannot lie about. */
+static enum err bound_walk(struct tree *t)
+{
+	off_t size = lseek(t->fd, 0, SEEK_END);
+
+	if (size < 0) {
+		err_detail_set(t->detail, "its size cannot be told");
+		return ERR_IO;
+	}
+	t->pages_left = (uint64_t)size / t->meta.page_bytes;
+	if (t->meta.last_page < t->pages_left)
+		t->pages_left = t->meta.last_page + 1;
+	t->bytes_left = (uint64_t)size;
+	return ERR_OK;
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): DEPTH_MAX deep at most */
 static enum err walk_page(struct walk *w, uint64_t number, unsigned level)
 {
@@ -431,7 +456,7 @@ static enum err walk_page(struct walk *w, uint64_t number, unsigned level)
 		if (e == ERR_OK && !leaf)
 			e = walk_page(w, n.child, level + 1);
 		else if (e == ERR_OK)
-			e = copy_value(&w->tree, &n, &w->value);
+			e = copy_walked(w, &n);
 		if (e == ERR_OK && leaf)
 			w->stopped = !w->fn(w->ctx, n.key, buf_slice(&w->value));
 	}
@@ -449,7 +474,11 @@ enum err lmdbfile_each(int fd, bool (*fn)(void *ctx, struct slice key, struct sl
 	w.pages = malloc((size_t)w.tree.meta.depth * w.tree.meta.page_bytes);
 	if (w.pages == NULL)
 		return ERR_NOMEM;
-	w.tree.pages_left = w.tree.meta.last_page + 1;
+	e = bound_walk(&w.tree);
+	if (e != ERR_OK) {
+		free(w.pages);
+		return e;
+	}
 	buf_init(&w.value, LMDBFILE_VALUE_BYTES_MAX);
 	e = walk_page(&w, w.tree.meta.root, 0);
 	if (e != ERR_NOMEM && !w.stopped && was_overtaken(&w.tree)) {

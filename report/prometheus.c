@@ -105,7 +105,7 @@ static void add_samples(const struct metric *m, struct report_section s, struct 
 	struct slice cells[REPORT_COLUMNS_MAX];
 	size_t column = find_column(&s, m->column);
 
-	if (column == s.column_count)
+	if (column == s.column_count || !s.numeric[column])
 		return;
 	while (report_next_row(&s, cells)) {
 		if (cells[column].len == 0)

@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #define CELL_BYTES_MAX 4096u
+#define NAME_BYTES_MAX 64u
 
 void report_section(struct buf *out, const char *header)
 {
@@ -124,7 +125,8 @@ static bool is_number(struct slice cell)
 {
 	unsigned long long number;
 
-	return cell.len == 0 || slice_u64(cell, &number);
+	/* "007" is no number of JSON's */
+	return cell.len == 0 || (slice_u64(cell, &number) && (cell.len == 1 || cell.ptr[0] != '0'));
 }
 
 /* Every row has its cells and the numbers are some. */
@@ -133,25 +135,41 @@ static bool rows_are_valid(struct report_section *s)
 	struct slice cells[REPORT_COLUMNS_MAX];
 	size_t rows = 0;
 
+	for (size_t i = 0; i < s->column_count; i++) {
+		if (s->columns[i].len > NAME_BYTES_MAX)
+			return false;
+	}
 	for (; report_next_row(s, cells); rows++) {
 		for (size_t i = 0; i < s->column_count; i++) {
-			if (s->numeric[i] && !is_number(cells[i]))
+			if (cells[i].len >= CELL_BYTES_MAX ||
+			    (s->numeric[i] && !is_number(cells[i])))
 				return false;
 		}
 	}
 	return s->rows.len == 0 && (s->list || rows == 1);
 }
 
+/* UTF-8 without control characters, those of C1 included: it may go to a terminal. */
+static bool is_clean(struct slice text)
+{
+	size_t n;
+
+	for (size_t i = 0; i < text.len; i += n) {
+		unsigned char c = (unsigned char)text.ptr[i];
+
+		n = text_utf8_len(slice_sub(text, i, text.len));
+		if (n == 0 || (c < 0x20 && c != '\t' && c != '\n') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
 bool report_is_valid(struct slice text, const char *const *names)
 {
 	struct report_section s;
 
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
-
-		if ((c < 0x20 && c != '\t' && c != '\n') || c == 0x7f)
-			return false;
-	}
+	if (!is_clean(text))
+		return false;
 	while (report_next_section(&text, &s)) {
 		if (!is_known(&s, names) || !rows_are_valid(&s))
 			return false;

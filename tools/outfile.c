@@ -119,17 +119,38 @@ enum err outfile_replace(const char *path, struct slice content, mode_t mode,
 	return e == ERR_OK ? outfile_adopt(temp, path, mode, detail) : e;
 }
 
+/* By a descriptor, and only what is ours and nobody else's: in a folder of another user the name
+ * may by now mean another file. */
+static enum err give(const char *temp, const char *path, mode_t mode, const struct stat *old,
+		     struct err_detail *detail)
+{
+	int fd = open(temp, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	enum err e = ERR_OK;
+
+	if (fd < 0)
+		return fail(path, "cannot be written", detail);
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+	    st.st_uid != geteuid()) {
+		err_detail_set(detail, "%s: somebody changed the folder meanwhile", path);
+		e = ERR_DENIED;
+	} else if (fchmod(fd, mode) != 0) {
+		e = fail(path, "cannot be given its mode", detail);
+	}
+	/* Without the right to give it away the new file stays ours, as with any editor. */
+	if (e == ERR_OK && old != NULL && fchown(fd, old->st_uid, old->st_gid) != 0)
+		errno = 0;
+	(void)close(fd);
+	return e;
+}
+
 enum err outfile_adopt(const char *temp, const char *path, mode_t mode, struct err_detail *detail)
 {
 	struct stat old;
 	bool existed = stat(path, &old) == 0;
-	enum err e = ERR_OK;
+	enum err e = give(temp, path, existed ? old.st_mode & 0777 : mode, existed ? &old : NULL,
+			  detail);
 
-	if (chmod(temp, existed ? old.st_mode & 07777 : mode) != 0)
-		e = fail(path, "cannot be given its mode", detail);
-	/* Without the right to give it away the new file stays ours, as with any editor. */
-	if (e == ERR_OK && existed && chown(temp, old.st_uid, old.st_gid) != 0)
-		errno = 0;
 	if (e == ERR_OK && rename(temp, path) != 0)
 		e = fail(path, "cannot be replaced", detail);
 	if (e == ERR_OK)

@@ -322,6 +322,11 @@ enum err token_session_check_login(struct token_session *session, struct err_det
 	return e;
 }
 
+bool token_session_lost(const struct token_session *session)
+{
+	return session->handle == 0;
+}
+
 void token_session_close(struct token_session **session)
 {
 	bool entered;

@@ -52,6 +52,8 @@ const char *token_describe(struct token *token, char *out, size_t out_size);
 NODISCARD enum err token_session_open(struct token *token, struct token_session **ret_session,
 				      struct err_detail *detail);
 void token_session_close(struct token_session **session);
+/** True when the session was dropped after an error: open another one. */
+bool token_session_lost(const struct token_session *session);
 
 /** Sessions that are open now, the idle one aside that keeps the login. */
 unsigned token_open_sessions(struct token *token);

@@ -51,12 +51,23 @@ static enum err check_pin_flags(struct token *t, struct err_detail *detail)
 	return ERR_OK;
 }
 
+/* What the token says of wrong PINs. */
+static CK_FLAGS pin_flags(const struct token *t, CK_FLAGS when_silent)
+{
+	CK_TOKEN_INFO info;
+
+	if (t->f->C_GetTokenInfo(t->slot, &info) != CKR_OK)
+		return when_silent;
+	return info.flags & (CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_LOCKED);
+}
+
 /* One attempt, unless another row of the TokenTable has made it, or the token says that it is the
  * last one. */
 static CK_RV attempt(struct token *t, CK_SESSION_HANDLE session, CK_USER_TYPE user,
 		     const struct pinlog_place *place, struct err_detail *reason)
 {
 	struct slice pin = pin_bytes(t->pin);
+	CK_FLAGS before;
 	CK_RV rv;
 
 	if (pinlog_refused(place, t->pin, reason)) {
@@ -65,12 +76,14 @@ static CK_RV attempt(struct token *t, CK_SESSION_HANDLE session, CK_USER_TYPE us
 	}
 	if (check_pin_flags(t, reason) != ERR_OK) /* or it could not be asked for its flags */
 		return token_pin_refused(t) ? CKR_PIN_INCORRECT : CKR_DEVICE_ERROR;
+	before = pin_flags(t, ~(CK_FLAGS)0);
 	rv = t->f->C_Login(session, user, (CK_UTF8CHAR_PTR)pin.ptr, pin.len);
-	if (ckr_info(rv)->class != CKR_CLASS_OK) {
-		(void)ckr_error("C_Login", rv, reason);
-		err_detail_prefix(reason, "token %s: ", t->name);
-	}
-	return rv;
+	if (ckr_info(rv)->class == CKR_CLASS_OK)
+		return rv;
+	(void)ckr_error("C_Login", rv, reason);
+	err_detail_prefix(reason, "token %s: ", t->name);
+	/* Some modules have another name for a wrong PIN; what the token counts is what it is. */
+	return (pin_flags(t, 0) & ~before) != 0 ? CKR_PIN_INCORRECT : rv;
 }
 
 CK_RV token_send_pin(struct token *token, CK_SESSION_HANDLE session, CK_USER_TYPE user,

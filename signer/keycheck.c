@@ -14,6 +14,7 @@ struct keycheck {
 	struct keyring *ring;
 	struct peer *peer;
 	struct slice *names;
+	atomic_bool *heard; /* beside names: its answer came */
 	size_t count;
 	size_t next;
 	atomic_size_t answered;
@@ -30,6 +31,7 @@ static void unref(struct keycheck *c)
 		return;
 	keyring_unref(&c->ring);
 	free(c->names);
+	free(c->heard);
 	free(c);
 }
 
@@ -38,6 +40,8 @@ static void on_answer(void *ctx, uint64_t id, enum err error, const char *text)
 	struct keycheck *c = ctx;
 	char name[128];
 
+	if (atomic_exchange(&c->heard[id], true))
+		return; /* one answer a key is enough */
 	if (error != ERR_OK && err_class(error) == ERR_CLASS_TEMP) {
 		atomic_store(&c->halted, true);
 	} else if (error == ERR_KEY_MISSING && c->asked_token && !c->process_is_new) {
@@ -63,8 +67,9 @@ struct keycheck *keycheck_new(struct keyring *ring, bool process_is_new)
 	c->process_is_new = process_is_new;
 	c->ring = keyring_ref(ring);
 	c->names = calloc(KEYCHECK_MAX, sizeof(*c->names));
+	c->heard = calloc(KEYCHECK_MAX, sizeof(*c->heard));
 	c->peer = peer_new_local(on_answer, c);
-	if (c->names == NULL || c->peer == NULL) {
+	if (c->names == NULL || c->heard == NULL || c->peer == NULL) {
 		keycheck_stop(&c);
 		return NULL;
 	}

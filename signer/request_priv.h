@@ -19,6 +19,7 @@ struct request {
 	 * thread when its deadline has passed. Who does not get it leaves all below alone. It stays
 	 * set on the way to the next token. */
 	atomic_bool claimed;
+	bool moved;	 /* it is on that way */
 	uint64_t tried;	 /* tokens, one bit each */
 	size_t token;	 /* the one it is at */
 	bool wrong_kind; /* a token has the key and wants more than the digest that came */

@@ -192,8 +192,10 @@ static void judge_token(struct request *r, struct token_worker *w, enum err erro
 		      w->session != NULL, detail);
 	if (error == ERR_TOKEN_PIN)
 		request_note_refused_pin(r->env, w->lane);
-	if (err_class(error) == ERR_CLASS_TEMP)
-		token_session_close(&w->session); /* what it is good for shows the next one */
+	/* What it is good for shows the next one. */
+	if (err_class(error) == ERR_CLASS_TEMP ||
+	    (w->session != NULL && token_session_lost(w->session)))
+		token_session_close(&w->session);
 }
 
 /* An OPEN has looked at all tokens that it could. */
@@ -213,8 +215,10 @@ static enum lane_result go_on_open(struct request *r)
 {
 	if (!request_claim(r))
 		return LANE_DONE; /* its deadline was first */
-	if (atomic_load(&r->key->conflict) == NULL && choose_token(r))
+	if (atomic_load(&r->key->conflict) == NULL && choose_token(r)) {
+		r->moved = true;
 		return LANE_MOVE;
+	}
 	answer_open(r);
 	return LANE_DONE;
 }
@@ -233,6 +237,7 @@ static enum lane_result go_on(struct request *r, struct token_worker *w, enum er
 	if (!two_keys && choose_token(r)) {
 		if (error != ERR_KEY_MISSING)
 			note_why(r, error, detail);
+		r->moved = true;
 		return LANE_MOVE;
 	}
 	if (reload && health_has_worked(tokenlane_health(w->lane))) {
@@ -240,7 +245,10 @@ static enum lane_result go_on(struct request *r, struct token_worker *w, enum er
 		r->env->restart(r->env->ctx, detail->text);
 		return LANE_DONE;
 	}
-	if (r->wrong_kind || (error == ERR_KEY_MISSING && r->why != ERR_OK))
+	/* One replica's fault does not hide that another is only away. */
+	if (r->wrong_kind || (r->why != ERR_OK &&
+			      (error == ERR_KEY_MISSING || (err_class(error) == ERR_CLASS_PERM &&
+							    err_class(r->why) == ERR_CLASS_TEMP))))
 		request_fail(r, request_no_token(r, &why), &why);
 	else
 		request_fail(r, error, detail);
@@ -267,7 +275,9 @@ static enum lane_result run_token(struct lane_job *job, void *worker)
 	bool reload = false;
 	enum err e;
 
-	atomic_store(&r->claimed, false); /* from here on its deadline may answer it */
+	if (r->moved) /* it stayed claimed on its way; from here on its deadline may answer it */
+		atomic_store(&r->claimed, false);
+	r->moved = false;
 	if (w == NULL) {
 		request_answer_error(r, ERR_NOMEM, NULL);
 		return LANE_DONE;

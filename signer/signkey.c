@@ -227,6 +227,7 @@ enum err signkey_open_token(struct signkey *key, const struct signkey_policy *po
 	AUTO(token_key_free) struct token_key *found = NULL;
 	struct replica *r = &key->replicas[token];
 	char what[256];
+	int unknown = REPLICA_UNKNOWN;
 	enum err e;
 
 	if (atomic_load(&r->state) == REPLICA_HERE)
@@ -234,8 +235,8 @@ enum err signkey_open_token(struct signkey *key, const struct signkey_policy *po
 	e = token_key_open(session, key->uri, &found, detail);
 	if (e == ERR_OK)
 		e = check_audit(found, policy, detail);
-	if (e != ERR_OK && err_class(e) == ERR_CLASS_PERM)
-		atomic_store(&r->state, REPLICA_MISSED);
+	if (e != ERR_OK && err_class(e) == ERR_CLASS_PERM) /* unless another worker found it */
+		(void)atomic_compare_exchange_strong(&r->state, &unknown, REPLICA_MISSED);
 	if (e != ERR_OK)
 		return e;
 	(void)token_key_describe(found, what, sizeof(what));

@@ -11,6 +11,7 @@ HSMDKIM_JUDGE=1: the exit status is 1 when a ratio is below its limit. BIN: wher
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -39,7 +40,9 @@ class Scaled(filters.HsmdkimToken):
 
     def __init__(self, directory, module, script, sessions):
         super().__init__(directory, None)
-        self.module, self.sessions = module, sessions
+        # Where the daemon's user can read it, wherever the checkout lies.
+        self.module = shutil.copy(module, self.dir) if module == FAULTMOD else module
+        self.sessions = sessions
         self.script = os.path.join(self.dir, "script")
         with open(self.script, "w", encoding="ascii") as file:
             file.write(script)

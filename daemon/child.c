@@ -1,5 +1,5 @@
 /* Starting a child: see child.h. */
-#define _GNU_SOURCE /* setresuid, initgroups, close_range */
+#define _GNU_SOURCE /* setresuid, initgroups, close_range, execveat */
 #include "daemon/child.h"
 
 #include "base/slice.h"
@@ -144,6 +144,8 @@ static void reset_signals(void)
 __attribute__((noreturn)) static void run(const struct child_program *program, int sock,
 					  pid_t supervisor)
 {
+	int file;
+
 	/* A process group of its own: a terminal's ^C is for the supervisor, which then stops us.
 	 */
 	(void)setpgid(0, 0);
@@ -154,6 +156,10 @@ __attribute__((noreturn)) static void run(const struct child_program *program, i
 		child_fail("control socket");
 	if (close_range(HANDOVER_FD + 1, UINT_MAX, 0) != 0)
 		child_fail("closing descriptors");
+	/* With the rights of the start: the folder may be one that the user cannot enter (/root). */
+	file = open(program->path, O_PATH | O_CLOEXEC);
+	if (file < 0)
+		child_fail(program->path);
 	become(program->user);
 	/* Both are cleared when the user changes, so after it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
@@ -164,7 +170,7 @@ __attribute__((noreturn)) static void run(const struct child_program *program, i
 	if (!program->keep_credentials)
 		(void)unsetenv("CREDENTIALS_DIRECTORY");
 	reset_signals();
-	(void)execv(program->path, program->argv);
+	(void)execveat(file, "", program->argv, environ, AT_EMPTY_PATH);
 	child_fail(program->path);
 }
 

@@ -6,7 +6,9 @@
 
 #include <sys/types.h>
 
-/** The signer process's program, beside ours. */
+/** The signer process's program, beside ours. A program is opened before privileges fall, so it may
+ * lie in a folder that the user cannot enter; the kernel then names the process by a descriptor, so
+ * each sets its own name. */
 #define CHILD_SIGNER_PROGRAM "hsmdkim-signer"
 
 /** A user to become. */

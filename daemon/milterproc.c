@@ -246,7 +246,7 @@ int milterproc_main(void)
 	static struct proc p = { .listen_fd = -1, .peer_fd = -1 };
 	struct err_detail detail = { "" };
 
-	(void)prctl(PR_SET_NAME, "hsmdkim-milter"); /* it was started as /proc/self/exe */
+	(void)prctl(PR_SET_NAME, "hsmdkim-milter"); /* it was started by a descriptor */
 	if (sandbox_lock_process(&detail) != ERR_OK) {
 		log_line(LOG_LEVEL_ERROR, "%s", detail.text);
 		return EX_OSERR;

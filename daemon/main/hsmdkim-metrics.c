@@ -4,6 +4,7 @@
 #include "daemon/metricsproc.h"
 
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 
@@ -17,5 +18,6 @@ int main(void)
 		(void)fputs("hsmdkim-metrics is started by hsmdkim; see hsmdkim(8)\n", stderr);
 		return EX_USAGE;
 	}
+	(void)prctl(PR_SET_NAME, "hsmdkim-metrics"); /* it was started by a descriptor */
 	return metricsproc_main();
 }

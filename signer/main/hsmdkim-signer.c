@@ -40,6 +40,7 @@ int main(int argc, char **argv)
 	}
 	if (!lock_process())
 		return SIGNER_EXIT_FAILED;
+	(void)prctl(PR_SET_NAME, "hsmdkim-signer"); /* it was started by a descriptor */
 	if (argc == 2 && strcmp(argv[1], HANDOVER_CHECK_ARGUMENT) == 0)
 		return signer_process_check();
 	signer_process_run();

@@ -11,7 +11,7 @@ import time
 
 import harness
 
-FAULTMOD = os.path.join(os.path.dirname(harness.BIN), "lib", "libhsmdkim-faultmod.so")
+FAULTMOD = harness.for_user(os.path.join(os.path.dirname(harness.BIN), "lib", "libhsmdkim-faultmod.so"))
 TIMEOUT_S = 1  # TokenTimeout: short, so that a hang is over soon
 ANSWER_S = TIMEOUT_S + 2  # an answer is given by then, on a busy machine
 RECOVERY_S = 30  # back in service by itself; first rest of a token 1 s, later ones twice as long each

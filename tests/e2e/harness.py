@@ -6,6 +6,7 @@ Environment:
   REQUIRE_ALL  1: a test that can't run fails instead of being skipped
   E2E_KEEP     1: keep the temporary directories
 """
+import atexit
 import base64
 import contextlib
 import os
@@ -50,6 +51,16 @@ def run(arguments, timeout=60, **options):
     if result.returncode != 0:
         raise AssertionError(f"{arguments}: exit {result.returncode}: {result.stderr.decode(errors='replace')}")
     return result.stdout
+
+
+def for_user(path):
+    """A copy that the daemon's user can read: the checkout may lie in a folder that only root can enter, /root above all."""
+    if os.geteuid() != 0 or not os.path.exists(path):
+        return path
+    directory = tempfile.mkdtemp(prefix="hsmdkim-e2e-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    os.chmod(directory, 0o755)
+    return shutil.copy(path, directory)
 
 
 # Processes.

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The borders of docs/ARCHITECTURE.md, read from /proc of the running processes."""
 import os
+import shutil
 import re
 
 import harness
@@ -124,6 +125,19 @@ class Users(harness.Case):
         uids = [status(daemon.child(kind))["Uid"].split()[0] for kind in ("milter", "signer")]
         self.assertEqual(2, len(set(uids)))
         self.assertNotIn("0", uids)
+
+    def test_programs_in_a_folder_for_root_only(self):
+        """As when the checkout lies in /root: the programs are opened before privileges fall."""
+        folder = self.path("root")
+        os.mkdir(folder, 0o700)
+        for name in ("hsmdkim", "hsmdkim-signer"):
+            shutil.copy(os.path.join(harness.BIN, name), folder)
+        daemon = self.token_daemon({"UserID": "nobody"}, start=False)
+        daemon.program = os.path.join(folder, "hsmdkim")
+        daemon.start()
+        self.assert_signed(daemon.send(harness.MESSAGE))
+        for kind in ("milter", "signer"):
+            self.assertEqual("hsmdkim-" + kind, status(daemon.child(kind))["Name"])
 
     def test_files_for_root_only(self):
         """Key and PIN files that only root can read serve children that are not root."""

@@ -156,7 +156,8 @@ __attribute__((noreturn)) static void run(const struct child_program *program, i
 		child_fail("control socket");
 	if (close_range(HANDOVER_FD + 1, UINT_MAX, 0) != 0)
 		child_fail("closing descriptors");
-	/* With the rights of the start: the folder may be one that the user cannot enter (/root). */
+	/* With the rights of the start: the folder may be one that the user cannot enter (/root).
+	 */
 	file = open(program->path, O_PATH | O_CLOEXEC);
 	if (file < 0)
 		child_fail(program->path);

@@ -30,23 +30,14 @@ static bool look_for_claim(void *ctx, struct slice key, struct slice value, cons
 	return !claim->found;
 }
 
-static enum err listed(const struct dataset *set, struct slice key, bool *ret_listed)
-{
-	struct slice value;
-	enum err err = dataset_find(set, key, &value);
-
-	*ret_listed = err == ERR_OK;
-	return err == ERR_NOT_FOUND ? ERR_OK : err;
-}
-
 /* The host itself, then each ".parent". */
 static enum err host_listed(const struct dataset *set, struct slice host, bool *ret_listed)
 {
-	enum err err = listed(set, host, ret_listed);
+	enum err err = dataset_holds(set, host, ret_listed);
 
 	for (size_t i = 0; i < host.len && err == ERR_OK && !*ret_listed; i++) {
 		if (host.ptr[i] == '.')
-			err = listed(set, slice_sub(host, i, host.len), ret_listed);
+			err = dataset_holds(set, slice_sub(host, i, host.len), ret_listed);
 	}
 	return err;
 }

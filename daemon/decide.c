@@ -74,18 +74,6 @@ static struct slice macro(const struct work *w, const char *name)
 	return slice_str(raw_macro(w, name));
 }
 
-/* @return ERR_OK and whether the set holds the key; other errors are the table's */
-static enum err holds(const struct dataset *set, struct slice key, bool *ret_holds)
-{
-	struct slice value;
-	enum err err = set != NULL ? dataset_find(set, key, &value) : ERR_NOT_FOUND;
-
-	if (err != ERR_OK && err != ERR_NOT_FOUND)
-		return err;
-	*ret_holds = err == ERR_OK;
-	return ERR_OK;
-}
-
 /* --- where it comes from ------------------------------------------------------------------------
  */
 
@@ -131,7 +119,7 @@ static enum err from_mta(struct work *w, bool *ret_ours)
 	struct slice name = macro(w, "{daemon_name}");
 	char host[SHOWN_BYTES];
 	char shown[SHOWN_BYTES];
-	enum err err = holds(w->rules->mta, name, ret_ours);
+	enum err err = dataset_holds(w->rules->mta, name, ret_ours);
 
 	if (err == ERR_OK && !*ret_ours && w->rules->log_why)
 		note(w, LOG_LEVEL_INFO, "no MTA name match (host=%s, MTA=%s)",
@@ -210,9 +198,9 @@ static enum err single_key(struct work *w, struct slice key_domain, bool parent)
 
 static enum err holds_or_star(const struct dataset *set, struct slice key, bool *ret_holds)
 {
-	enum err err = holds(set, key, ret_holds);
+	enum err err = dataset_holds(set, key, ret_holds);
 
-	return err == ERR_OK && !*ret_holds ? holds(set, SLICE_LIT("*"), ret_holds) : err;
+	return err == ERR_OK && !*ret_holds ? dataset_holds(set, SLICE_LIT("*"), ret_holds) : err;
 }
 
 static void note_not_listed(struct work *w, const char *what, struct slice domain)
@@ -240,7 +228,7 @@ static enum err find_single(struct work *w, struct slice domain)
 		if (dot == parent.len)
 			break;
 		parent = slice_sub(parent, dot + 1, parent.len);
-		err = holds(w->rules->domain, parent, &found);
+		err = dataset_holds(w->rules->domain, parent, &found);
 	}
 	if (err == ERR_OK && found)
 		return single_key(w, parent, parent.len != domain.len);
@@ -419,7 +407,8 @@ static enum err check_recipients(struct work *w, bool *ret_skip)
 
 	*ret_skip = false;
 	for (size_t i = 0; i < w->in->recipients_count && !*ret_skip; i++) {
-		enum err err = holds(w->rules->dont_sign_mail_to, w->in->recipients[i], ret_skip);
+		enum err err =
+			dataset_holds(w->rules->dont_sign_mail_to, w->in->recipients[i], ret_skip);
 
 		if (err != ERR_OK)
 			return err;
@@ -486,7 +475,7 @@ enum err decide(const struct decide_rules *rules, const struct decide_input *inp
 	take_addr(&w);
 	err = find_author(&w, &author);
 	if (err == ERR_OK)
-		err = holds(rules->exempt_domains, author.first.domain, &exempt);
+		err = dataset_holds(rules->exempt_domains, author.first.domain, &exempt);
 	if (err != ERR_OK && err != ERR_NO_SENDER)
 		return err;
 	if (exempt) {

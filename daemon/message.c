@@ -125,6 +125,13 @@ void message_recipient(struct message *m, struct slice address)
 		message_fail(m, POLICY_INTERNAL_ERROR, err);
 }
 
+/* Authentication-Results that nobody reads are counted, to be removed unread. */
+static void not_stored(struct message *m, struct slice name)
+{
+	if (slice_ieq(slice_trim(name), SLICE_LIT(AUTHFIELDS_NAME)))
+		m->unseen_results++;
+}
+
 void message_header(struct message *m, struct slice name, struct slice value)
 {
 	enum err err;
@@ -133,7 +140,7 @@ void message_header(struct message *m, struct slice name, struct slice value)
 	if (m->headers_ended)
 		return;
 	if (m->failed) {
-		m->unseen_results += slice_ieq(slice_trim(name), SLICE_LIT(AUTHFIELDS_NAME));
+		not_stored(m, name);
 		return;
 	}
 	err = pin(m);
@@ -142,8 +149,8 @@ void message_header(struct message *m, struct slice name, struct slice value)
 		return;
 	}
 	err = hdrstore_add(m->headers, name, value, m->peer->leading_space);
-	if (err == ERR_LIMIT)
-		m->unseen_results += slice_ieq(slice_trim(name), SLICE_LIT(AUTHFIELDS_NAME));
+	if (err != ERR_OK)
+		not_stored(m, name);
 	if (err == ERR_LIMIT)
 		err_detail_set(&m->detail, "more than %zu fields or %lld bytes (MaximumHeaders)",
 			       (size_t)LIMIT_HEADER_FIELDS,
@@ -286,7 +293,7 @@ void message_end(struct message *m, const struct mta *mta)
 	if (m->decision.kind == DECIDE_VERIFY || (!m->decided && may_verify(m)))
 		message_verify_end(m, mta);
 	if (m->snapshot != NULL && m->snapshot->settings->software_header &&
-	    m->decision.kind != DECIDE_PASS && !m->failed)
+	    m->decision.kind != DECIDE_PASS && (!m->failed || (m->verified && message_goes_on(m))))
 		add_software_header(m, mta);
 }
 

@@ -35,7 +35,7 @@ struct message {
 	uint64_t body_limit;  /* bytes of the body that are signed, or BODYHASH_NO_LIMIT */
 	bool write_length;    /* l= */
 	struct verifying *verifying;
-	bool decided;	       /* decide() was asked */
+	bool decided;	       /* decision holds */
 	struct slice author;   /* of From, while verifying; empty: not exactly one */
 	bool malformed;	       /* From has no address that can be read */
 	bool verified;	       /* there are verdicts */

@@ -45,20 +45,17 @@ static enum err holds_recipient(const struct message *m, const struct dataset *s
 				struct slice address, bool *ret_listed)
 {
 	size_t at = slice_rfind(address, '@');
-	struct slice value;
 	char *any;
-	enum err err = dataset_find(set, address, &value);
+	enum err err = dataset_holds(set, address, ret_listed);
 
-	if (err == ERR_NOT_FOUND && at < address.len) {
-		any = arena_alloc(m->arena, address.len - at + 1);
-		if (any == NULL)
-			return ERR_NOMEM;
-		any[0] = '*';
-		memcpy(any + 1, address.ptr + at, address.len - at);
-		err = dataset_find(set, slice_of(any, address.len - at + 1), &value);
-	}
-	*ret_listed = err == ERR_OK;
-	return err == ERR_NOT_FOUND ? ERR_OK : err;
+	if (err != ERR_OK || *ret_listed || at == address.len)
+		return err;
+	any = arena_alloc(m->arena, address.len - at + 1);
+	if (any == NULL)
+		return ERR_NOMEM;
+	any[0] = '*';
+	memcpy(any + 1, address.ptr + at, address.len - at);
+	return dataset_holds(set, slice_of(any, address.len - at + 1), ret_listed);
 }
 
 /* MaximumSignedBytes and BodyLengthDB. */

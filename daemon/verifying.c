@@ -79,17 +79,15 @@ static enum err counts(const struct verifying *v, const struct dkim_verdict *ver
 	const struct dataset *trusted = v->in.rules->trust_signatures_from;
 	struct slice domain = verdict->sig.domain;
 	struct idn_name ascii;
-	struct slice value;
 	enum err err;
 
 	*ret_counts = true;
 	if (trusted == NULL || slice_empty(domain) || idn_in(v->in.author_domain, domain))
 		return ERR_OK;
-	err = dataset_find(trusted, domain, &value);
-	if (err == ERR_NOT_FOUND && idn_to_ascii(domain, &ascii) == ERR_OK)
-		err = dataset_find(trusted, slice_of(ascii.text, ascii.len), &value);
-	*ret_counts = err == ERR_OK;
-	return err == ERR_NOT_FOUND ? ERR_OK : err;
+	err = dataset_holds(trusted, domain, ret_counts);
+	if (err == ERR_OK && !*ret_counts && idn_to_ascii(domain, &ascii) == ERR_OK)
+		err = dataset_holds(trusted, slice_of(ascii.text, ascii.len), ret_counts);
+	return err;
 }
 
 static enum err sort_out(struct verifying *v)

@@ -143,6 +143,15 @@ enum err dataset_find(const struct dataset *set, struct slice key, struct slice 
 	return e;
 }
 
+enum err dataset_holds(const struct dataset *set, struct slice key, bool *ret_holds)
+{
+	struct slice value;
+	enum err e = set != NULL ? dataset_find(set, key, &value) : ERR_NOT_FOUND;
+
+	*ret_holds = e == ERR_OK;
+	return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
 enum err dataset_find_all(const struct dataset *set, struct slice key,
 			  bool (*fn)(void *ctx, struct slice value), void *ctx)
 {

@@ -60,6 +60,10 @@ size_t dataset_count(const struct dataset *set);
 NODISCARD enum err dataset_find(const struct dataset *set, struct slice key,
 				struct slice *ret_value);
 
+/** Whether a key is in the set. @param set NULL: an empty one @return ERR_OK, also when it is not;
+ * other errors as dataset_find() */
+NODISCARD enum err dataset_holds(const struct dataset *set, struct slice key, bool *ret_holds);
+
 /**
  * The first row at or behind *cursor that matches, in file order.
  * @param cursor start with 0; moves behind the row

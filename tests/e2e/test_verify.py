@@ -224,8 +224,10 @@ class Results(VerifyCase):
         outcome = daemon.send(b"Authentication-Results: mail.example.com; dkim=pass\r\n" + PLAIN, OUTSIDE)
         self.assertEqual([], outcome.message.values(b"Authentication-Results"))
         self.assertEqual([], self.results(daemon, PLAIN))
-        daemon = self.verifier({"AlwaysAddARHeader": "yes"})
-        self.assertEqual(["mail.example.com; dkim=none"], self.results(daemon, PLAIN))
+        daemon = self.verifier({"AlwaysAddARHeader": "yes", "SoftwareHeader": "yes"})
+        outcome = daemon.send(PLAIN, OUTSIDE)
+        self.assertEqual([b" mail.example.com;\n\tdkim=none"], outcome.results)
+        self.assertEqual(1, len(outcome.message.values(b"DKIM-Filter")))
 
     def test_settings(self):
         raw = self.sign()

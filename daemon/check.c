@@ -4,7 +4,7 @@
 #include "config/handover.h"
 #include "daemon/child.h"
 #include "daemon/listen.h"
-#include "daemon/report.h"
+#include "daemon/migration.h"
 #include "daemon/snapshot.h"
 #include "keytable/keytable.h"
 
@@ -99,7 +99,7 @@ static enum err print_report(const struct generation_source *source,
 	if (err != ERR_OK)
 		return err;
 	print_snapshot(snapshot);
-	report_print(&(struct report_input){ .settings = s,
+	migration_print(&(struct migration_input){ .settings = s,
 					     .config = source->path,
 					     .keys = keys,
 					     .files = files,

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/recv.h"
 #include "config/handover.h"
 #include "daemon/sandbox.h"
 #include "report/prometheus.h"
@@ -19,7 +20,6 @@
 
 /* The supervisor gives up on a child after 3 s; it may be reading a configuration, too. */
 #define ANSWER_MS 15000
-#define CHUNK_BYTES 16384u
 #define ANSWER_BYTES_MAX ((size_t)4 * 1024 * 1024)
 /* HTTP clients: a few scrapers; each gets no more memory and time than it needs. */
 #define CLIENTS_MAX 16u
@@ -39,27 +39,12 @@ struct proc {
 static enum err read_answer(int fd, struct buf *answer)
 {
 	int64_t deadline_ms = clock_mono_ms() + ANSWER_MS;
-	char chunk[CHUNK_BYTES];
+	bool end = false;
+	enum err e = ERR_OK;
 
-	while (!slice_ends(buf_slice(answer), SLICE_LIT("\n.\n"))) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = deadline_ms - clock_mono_ms();
-		ssize_t n;
-
-		if (left <= 0)
-			return ERR_TIMEOUT;
-		if (poll(&p, 1, (int)left) <= 0)
-			continue;
-		n = recv(fd, chunk, sizeof(chunk), 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return ERR_PEER_LOST;
-		buf_add(answer, slice_of(chunk, (size_t)n));
-		if (answer->error != ERR_OK)
-			return answer->error;
-	}
-	return ERR_OK;
+	while (e == ERR_OK && !slice_ends(buf_slice(answer), SLICE_LIT("\n.\n")))
+		e = end ? ERR_PEER_LOST : recv_some(fd, deadline_ms, answer, &end);
+	return e;
 }
 
 /* @return false: it cannot say now */

@@ -35,7 +35,8 @@ NODISCARD enum err lmdbfile_get(int fd, struct slice key, struct buf *value,
 				struct err_detail *detail);
 
 /**
- * Every key in its order. @param fn return false to stop; the slices live for the call
+ * Every key in its order. No more pages and bytes are read than the file has, whatever it says.
+ * @param fn return false to stop; the slices live for the call
  * @return as lmdbfile_get()
  */
 NODISCARD enum err lmdbfile_each(int fd,

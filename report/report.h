@@ -49,8 +49,8 @@ bool report_next_section(struct slice *text, struct report_section *ret_section)
 bool report_next_row(struct report_section *section, struct slice *cells);
 
 /** @return true: nothing but sections with these names (NULL-terminated, with their first
- * character), each row with as many cells as columns, numbers where numbers belong, no control
- * byte */
+ * character), each row with as many cells as columns, names and cells no longer than a writer makes
+ * them, numbers where numbers belong, UTF-8 without control characters */
 bool report_is_valid(struct slice text, const char *const *names);
 
 /* --- forms for people and programs --- */

@@ -1,16 +1,14 @@
 /* One request over the control socket. */
 #include "base/clock.h"
+#include "base/recv.h"
+#include "base/text.h"
 #include "tools/ctl.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#define CHUNK_BYTES 65536u
 
 static enum err open_socket(const char *path, int *ret_fd, struct err_detail *detail)
 {
@@ -46,24 +44,14 @@ static enum err send_line(int fd, const char *line)
 	return sent == (ssize_t)(parts[0].iov_len + 1) ? ERR_OK : ERR_PEER_LOST;
 }
 
-static enum err read_to_end(int fd, int64_t deadline_ms, char *chunk, struct buf *out)
+static enum err read_to_end(int fd, int64_t deadline_ms, struct buf *out)
 {
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = deadline_ms - clock_mono_ms();
-		ssize_t n;
+	bool end = false;
+	enum err e = ERR_OK;
 
-		if (left <= 0)
-			return ERR_TIMEOUT;
-		if (poll(&p, 1, (int)left) <= 0)
-			continue;
-		n = recv(fd, chunk, CHUNK_BYTES, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n == 0 ? ERR_OK : ERR_PEER_LOST;
-		buf_add(out, slice_of(chunk, (size_t)n));
-	}
+	while (e == ERR_OK && !end)
+		e = recv_some(fd, deadline_ms, out, &end);
+	return e;
 }
 
 /* "ok", the report, "."; or "error TEXT" and ".". */
@@ -71,6 +59,7 @@ static enum err take_apart(struct slice all, struct slice *ret_report, struct er
 {
 	static const struct slice error = SLICE_INIT("error ");
 	size_t end = slice_find(all, '\n');
+	char shown[sizeof(detail->text)];
 	struct slice first = slice_sub(all, 0, end);
 
 	if (!slice_ends(all, SLICE_LIT("\n.\n"))) {
@@ -78,7 +67,9 @@ static enum err take_apart(struct slice all, struct slice *ret_report, struct er
 		return ERR_PEER_LOST;
 	}
 	if (slice_starts(first, error)) {
-		err_detail_set(detail, "%.*s", SLICE_FMT(slice_sub(first, error.len, first.len)));
+		err_detail_set(detail, "%s",
+			       text_sanitize(slice_sub(first, error.len, first.len), shown,
+					     sizeof(shown)));
 		return ERR_NOT_SUPPORTED;
 	}
 	*ret_report = slice_sub(all, end + 1, all.len - 2);
@@ -88,21 +79,19 @@ static enum err take_apart(struct slice all, struct slice *ret_report, struct er
 enum err ctl_ask(const char *socket_path, const char *line, int timeout_ms, struct buf *answer,
 		 struct slice *ret_report, struct err_detail *detail)
 {
-	char *chunk = malloc(CHUNK_BYTES);
 	struct slice all = SLICE_LIT("");
 	int fd = -1;
-	enum err e = chunk != NULL ? open_socket(socket_path, &fd, detail) : ERR_NOMEM;
+	enum err e = open_socket(socket_path, &fd, detail);
 
 	if (e == ERR_OK)
 		e = send_line(fd, line);
 	if (e == ERR_OK)
-		e = read_to_end(fd, clock_mono_ms() + timeout_ms, chunk, answer);
+		e = read_to_end(fd, clock_mono_ms() + timeout_ms, answer);
 	if (e == ERR_OK)
 		e = buf_finish(answer, &all);
 	if (e == ERR_OK)
 		e = take_apart(all, ret_report, detail);
 	if (fd >= 0)
 		(void)close(fd);
-	free(chunk);
 	return e;
 }

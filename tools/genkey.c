@@ -34,7 +34,7 @@ void genkey_report_done(struct genkey_report *report)
 	buf_done(&report->names);
 }
 
-void genkey_report_print(const struct genkey_report *report, FILE *out)
+void genkey_migration_print(const struct genkey_report *report, FILE *out)
 {
 	const struct {
 		const char *title;

@@ -109,7 +109,7 @@ struct genkey_report {
 
 void genkey_report_init(struct genkey_report *report);
 void genkey_report_done(struct genkey_report *report);
-void genkey_report_print(const struct genkey_report *report, FILE *out);
+void genkey_migration_print(const struct genkey_report *report, FILE *out);
 
 /** Make one key, write its record to SELECTOR.txt. @param ret_kept the key was there already */
 NODISCARD enum err genkey_one(const struct genkey_plan *plan, const struct genkey_job *job,

@@ -40,7 +40,7 @@ static enum err make_keys(struct genkey_plan *plan, struct err_detail *detail)
 	if (plan->source.close != NULL)
 		plan->source.close(plan->source.ctx);
 	if (e == ERR_OK)
-		genkey_report_print(&report, plan->out);
+		genkey_migration_print(&report, plan->out);
 	genkey_report_done(&report);
 	return e;
 }

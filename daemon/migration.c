@@ -1,5 +1,5 @@
-/* The report of -n: see report.h. */
-#include "daemon/report.h"
+/* The migration report of -n: see migration.h. */
+#include "daemon/migration.h"
 
 #include "base/safefile.h"
 #include "base/text.h"
@@ -81,7 +81,7 @@ static void print_differences(const struct settings *s)
  * ----------------------------------------------------------------------------------------- */
 
 struct keys {
-	const struct report_input *in;
+	const struct migration_input *in;
 	char *token; /* URI for --token */
 	uid_t owner;
 	bool owner_known;
@@ -94,14 +94,17 @@ struct keys {
 /* For a shell: 'text' */
 static void print_quoted(struct slice text)
 {
+	size_t n;
+
 	(void)putchar('\'');
-	for (size_t i = 0; i < text.len; i++) {
+	for (size_t i = 0; i<text.len; i += n> 0 ? n : 1) {
+		n = text_utf8_len(slice_sub(text, i, text.len));
 		if (text.ptr[i] == '\'')
 			(void)fputs("'\\''", stdout);
-		else if ((unsigned char)text.ptr[i] >= ' ' && text.ptr[i] != 0x7f)
-			(void)putchar(text.ptr[i]);
-		else
+		else if (n == 0 || (unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
 			(void)putchar('?');
+		else
+			(void)fwrite(text.ptr + i, 1, n, stdout);
 	}
 	(void)putchar('\'');
 }
@@ -169,7 +172,7 @@ static bool print_key(void *ctx, const struct keytable_row *row, const char *ori
 	return true;
 }
 
-static char *first_token(const struct report_input *in)
+static char *first_token(const struct migration_input *in)
 {
 	AUTO(tokentable_free) struct tokentable *table = NULL;
 	const char *uri = "pkcs11:token=LABEL";
@@ -180,7 +183,7 @@ static char *first_token(const struct report_input *in)
 	return slice_dup(slice_str(uri));
 }
 
-static void print_keys(const struct report_input *in)
+static void print_keys(const struct migration_input *in)
 {
 	struct keys k = { .in = in, .token = first_token(in) };
 	bool has_token = in->settings->pkcs11_module != NULL || in->settings->token_table != NULL;
@@ -207,7 +210,7 @@ static void print_keys(const struct report_input *in)
 	free(k.token);
 }
 
-void report_print(const struct report_input *in)
+void migration_print(const struct migration_input *in)
 {
 	print_names(in->settings, "works", false);
 	print_names(in->settings, "accepted, but without effect in this version", true);

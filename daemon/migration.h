@@ -1,12 +1,12 @@
 /* What -n says about an opendkim.conf beyond right or wrong: what works, what is not done, what
  * differs, which keys are still files and how they get to the token. */
-#ifndef DAEMON_REPORT_H
-#define DAEMON_REPORT_H
+#ifndef DAEMON_MIGRATION_H
+#define DAEMON_MIGRATION_H
 
 #include "daemon/generation.h"
 #include "keytable/keytable.h"
 
-struct report_input {
+struct migration_input {
 	const struct settings *settings;
 	const char *config;	     /**< path of the configuration; NULL: none */
 	const struct keytable *keys; /**< NULL: nothing signs */
@@ -15,6 +15,6 @@ struct report_input {
 };
 
 /** Print it to standard output. */
-void report_print(const struct report_input *in);
+void migration_print(const struct migration_input *in);
 
 #endif

@@ -37,7 +37,19 @@ def find_program(name):
 SOA = "$TTL 60\n@ SOA ns1 hostmaster 1 3600 600 86400 0\n"
 
 
-class Bind:
+class Server:
+    """Set by the subclasses: address, port, process, log."""
+
+    def at(self):
+        return "%s@%d" % (self.address, self.port)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+        self.log.close()
+
+
+class Bind(Server):
     """named in the foreground. zones: name -> records (SOA and TTL are put before them)."""
 
     def __init__(self, folder, zones, address="127.0.0.1", port=None, options="", extra="", zone_options=None, strict=True):
@@ -76,16 +88,8 @@ class Bind:
             time.sleep(0.05)
         raise AssertionError("named did not start: " + text)
 
-    def at(self):
-        return "%s@%d" % (self.address, self.port)
 
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
-        self.log.close()
-
-
-class Knot:
+class Knot(Server):
     """knotd in the foreground; unlike named it listens on any address of 127.0.0.0/8."""
 
     def __init__(self, folder, zones, address="127.0.0.2", port=None, keys="", acl=""):
@@ -106,14 +110,6 @@ class Knot:
         self.log = open(os.path.join(folder, "knot.log"), "w+", encoding="utf-8")
         self.process = subprocess.Popen([find_program("knotd"), "-c", path], stderr=self.log, stdout=self.log)
         wait_answer(self, next(iter(zones)))
-
-    def at(self):
-        return "%s@%d" % (self.address, self.port)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
-        self.log.close()
 
 
 def wait_answer(server, zone):

@@ -1,50 +1,12 @@
-/* lmdb: tables: what liblmdb wrote is what our reader finds; damaged, foreign and changing files
- * are errors and never crashes. */
-#include "tables.h"
+/* lmdb: tables as KeyTable, SigningTable and lists, and hsmdkim-mktable, which builds them. */
+#include "tests/unit/lmdb_fixture.h"
 
-#include <fcntl.h>
-#include <lmdb.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <sys/stat.h>
 
 #include "base/arena.h"
-#include "keytable/dataset.h"
 #include "keytable/hostlist.h"
 #include "keytable/keytable.h"
 #include "keytable/lmdbfile.h"
 #include "keytable/signtable.h"
-#include "tools/mktable.h"
-
-static char lmdb_path[80];
-
-static int setup(void **state)
-{
-	int rc = tables_setup(state);
-
-	(void)snprintf(lmdb_path, sizeof(lmdb_path), "%s/t.lmdb", tables_dir);
-	return rc;
-}
-
-static int teardown(void **state)
-{
-	(void)unlink(lmdb_path);
-	return tables_teardown(state);
-}
-
-/* The spec of an lmdb: table that holds the rows of text. */
-static const char *built(enum mktable_type type, const char *text)
-{
-	static char spec[96];
-	AUTO(files_free) struct files *files = files_new_real();
-	struct err_detail detail = { "" };
-	size_t rows = 0;
-
-	if (mktable_build(type, table("file:", text), files, lmdb_path, &rows, &detail) != ERR_OK)
-		fail_msg("%s", detail.text);
-	(void)snprintf(spec, sizeof(spec), "lmdb:%s", lmdb_path);
-	return spec;
-}
 
 static const char *refusal(enum mktable_type type, const char *prefix, const char *text,
 			   enum err want)
@@ -56,127 +18,6 @@ static const char *refusal(enum mktable_type type, const char *prefix, const cha
 	assert_int_equal(mktable_build(type, table(prefix, text), files, lmdb_path, &rows, &detail),
 			 want);
 	return detail.text;
-}
-
-/* An environment of liblmdb's over lmdb_path, for what mktable does not write. */
-static MDB_env *foreign(unsigned dbi_flags, MDB_dbi *ret_dbi, bool sub)
-{
-	MDB_env *env;
-	MDB_txn *txn;
-
-	(void)unlink(lmdb_path);
-	assert_int_equal(mdb_env_create(&env), 0);
-	assert_int_equal(mdb_env_set_mapsize(env, (size_t)64 << 20), 0);
-	assert_int_equal(mdb_env_set_maxdbs(env, 2), 0);
-	assert_int_equal(mdb_env_open(env, lmdb_path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOSYNC, 0600),
-			 0);
-	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
-	assert_int_equal(mdb_dbi_open(txn, sub ? "inner" : NULL, dbi_flags | (sub ? MDB_CREATE : 0),
-				      ret_dbi),
-			 0);
-	assert_int_equal(mdb_txn_commit(txn), 0);
-	return env;
-}
-
-static void put(MDB_env *env, MDB_dbi dbi, const char *key, const char *value)
-{
-	MDB_val k = { strlen(key), (void *)key };
-	MDB_val v = { strlen(value), (void *)value };
-	MDB_txn *txn;
-
-	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
-	assert_int_equal(mdb_put(txn, dbi, &k, &v, 0), 0);
-	assert_int_equal(mdb_txn_commit(txn), 0);
-}
-
-static const char *open_error(const char *prefix, enum err want)
-{
-	static struct err_detail detail;
-	AUTO(files_free) struct files *files = files_new_real();
-	struct dataset *set = NULL;
-	char spec[96];
-
-	(void)snprintf(spec, sizeof(spec), "%s%s", prefix, lmdb_path);
-	assert_int_equal(dataset_open("Test", spec, DATASET_LIVE, files, &set, &detail), want);
-	assert_null(set);
-	return detail.text;
-}
-
-static enum err find_in_file(const char *key)
-{
-	struct buf value;
-	int fd = open(lmdb_path, O_RDONLY);
-	enum err e = lmdbfile_check(fd, NULL, NULL);
-
-	buf_init(&value, LMDBFILE_VALUE_BYTES_MAX);
-	if (e == ERR_OK)
-		e = lmdbfile_get(fd, slice_str(key), &value, NULL);
-	buf_done(&value);
-	(void)close(fd);
-	return e;
-}
-
-struct counting {
-	int fd;
-	size_t rows;
-};
-
-static bool count_and_find(void *ctx, struct slice key, struct slice value)
-{
-	struct counting *c = ctx;
-	struct buf found;
-
-	buf_init(&found, LMDBFILE_VALUE_BYTES_MAX);
-	assert_int_equal(lmdbfile_get(c->fd, key, &found, NULL), ERR_OK);
-	assert_true(slice_eq(buf_slice(&found), value));
-	buf_done(&found);
-	c->rows++;
-	return true;
-}
-
-/* Trees of every depth, keys of every length, long values: each key of the walk is found by a
- * look-up, and others are not. */
-static void every_row_is_found_whatever_the_size(void **state)
-{
-	static const size_t sizes[] = { 0, 1, 2, 3, 30, 300, 3000, 20000 };
-
-	(void)state;
-	for (size_t s = 0; s < ARRAY_LEN(sizes); s++) {
-		FILE *out = fopen(tables_path, "w");
-		AUTO(files_free) struct files *files = files_new_real();
-		struct counting c = { 0 };
-		char spec[96];
-		size_t rows;
-		uint64_t entries;
-		struct buf value;
-
-		assert_non_null(out);
-		for (size_t i = 0; i < sizes[s]; i++) {
-			int long_value = i % 97 == 5 ? (int)(i % 20000) : (int)(i % 60);
-
-			(void)fprintf(out, "key%zu%0*d %zu%0*d\n", i * 7919 % 100003,
-				      (int)(i % 400) + 1, 0, i, long_value + 1, 0);
-		}
-		assert_int_equal(fclose(out), 0);
-		(void)snprintf(spec, sizeof(spec), "file:%s", tables_path);
-		assert_int_equal(mktable_build(MKTABLE_LIST, spec, files, lmdb_path, &rows, NULL),
-				 ERR_OK);
-		assert_int_equal(rows, sizes[s]);
-		c.fd = open(lmdb_path, O_RDONLY);
-		assert_true(c.fd >= 0);
-		assert_int_equal(lmdbfile_check(c.fd, &entries, NULL), ERR_OK);
-		assert_int_equal(entries, sizes[s]);
-		assert_int_equal(lmdbfile_each(c.fd, count_and_find, &c, NULL), ERR_OK);
-		assert_int_equal(c.rows, sizes[s]);
-		buf_init(&value, LMDBFILE_VALUE_BYTES_MAX);
-		assert_int_equal(lmdbfile_get(c.fd, SLICE_LIT("a"), &value, NULL), ERR_NOT_FOUND);
-		assert_int_equal(lmdbfile_get(c.fd, SLICE_LIT("key5"), &value, NULL),
-				 ERR_NOT_FOUND);
-		assert_int_equal(lmdbfile_get(c.fd, SLICE_LIT("zzz"), &value, NULL), ERR_NOT_FOUND);
-		assert_int_equal(lmdbfile_get(c.fd, SLICE_LIT(""), &value, NULL), ERR_NOT_FOUND);
-		buf_done(&value);
-		(void)close(c.fd);
-	}
 }
 
 /* What signs for an address, as "key/identity,..." */
@@ -318,30 +159,6 @@ static void the_builder_checks_rows(void **state)
 	assert_int_equal(st.st_mode & 0777, 0604);
 }
 
-static void foreign_files_are_named(void **state)
-{
-	MDB_dbi dbi;
-	MDB_env *env;
-
-	(void)state;
-	(void)table("", "key value\n");
-	assert_int_equal(rename(tables_path, lmdb_path), 0);
-	assert_contains(open_error("lmdb:", ERR_CONFIG), "ends too early");
-	(void)table("", "");
-	assert_int_equal(truncate(tables_path, 100000), 0);
-	assert_int_equal(rename(tables_path, lmdb_path), 0);
-	assert_contains(open_error("mdb:", ERR_CONFIG), "not an LMDB file");
-	env = foreign(MDB_DUPSORT, &dbi, false);
-	mdb_env_close(env);
-	assert_contains(open_error("lmdb:", ERR_CONFIG), "hsmdkim-mktable");
-	env = foreign(0, &dbi, true);
-	put(env, dbi, "a", "b");
-	mdb_env_close(env);
-	assert_int_equal(find_in_file("inner"), ERR_CONFIG);
-	assert_int_equal(unlink(lmdb_path), 0);
-	assert_contains(open_error("lmdb:", ERR_IO), "No such file");
-}
-
 static void a_value_that_is_no_row_is_an_error_of_the_look_up(void **state)
 {
 	AUTO(files_free) struct files *files = files_new_real();
@@ -368,67 +185,6 @@ static void a_value_that_is_no_row_is_an_error_of_the_look_up(void **state)
 		ERR_CONFIG);
 	assert_int_equal(keytable_check(t, &detail), ERR_CONFIG);
 	assert_contains(detail.text, "'bad'");
-}
-
-static bool any_row(void *ctx, struct slice key, struct slice value)
-{
-	(void)key;
-	(void)value;
-	(*(size_t *)ctx)++;
-	return true;
-}
-
-/* Every length: the answer is right, or an error; and the same for thousands of changed bytes. */
-static void damaged_files_are_errors(void **state)
-{
-	char rows[8192] = "";
-	char *bytes;
-	struct stat st;
-	unsigned seed = 1;
-	FILE *file;
-	int fd;
-
-	(void)state;
-	for (int i = 0; i < 300; i++)
-		(void)snprintf(rows + strlen(rows), sizeof(rows) - strlen(rows), "key%d value%d\n",
-			       i, i);
-	(void)built(MKTABLE_LIST, rows);
-	assert_int_equal(stat(lmdb_path, &st), 0);
-	bytes = malloc((size_t)st.st_size);
-	file = fopen(lmdb_path, "r");
-	assert_true(bytes != NULL && file != NULL);
-	assert_int_equal(fread(bytes, 1, (size_t)st.st_size, file), st.st_size);
-	(void)fclose(file);
-	for (int i = 0; i < 4000; i++) {
-		char *changed = malloc((size_t)st.st_size);
-		off_t cut = st.st_size;
-		size_t seen = 0;
-
-		assert_non_null(changed);
-		memcpy(changed, bytes, (size_t)st.st_size);
-		for (int n = 0; n < 1 + i % 3; n++) {
-			seed = seed * 1103515245 + 12345;
-			/* heads of pages, where it hurts, or anywhere */
-			size_t at = i % 2 == 0 ? (size_t)(seed >> 8) % (size_t)st.st_size / 4096 *
-								 4096 +
-							 (seed >> 4) % 160
-					       : (size_t)(seed >> 8) % (size_t)st.st_size;
-			changed[at] = (char)(seed >> 24);
-		}
-		if (i % 5 == 0)
-			cut = (off_t)(seed >> 5) % st.st_size;
-		fd = open(lmdb_path, O_WRONLY | O_TRUNC | O_CREAT, 0600);
-		assert_int_equal(write(fd, changed, (size_t)cut), cut);
-		(void)close(fd);
-		free(changed);
-		(void)find_in_file("key7");
-		(void)find_in_file("nothing");
-		fd = open(lmdb_path, O_RDONLY);
-		(void)!lmdbfile_each(fd, any_row, &seen, NULL);
-		(void)close(fd);
-		assert_true(seen < 100000);
-	}
-	free(bytes);
 }
 
 /* cp(1) over a table in use: an error at worst, then the new rows. */
@@ -476,66 +232,6 @@ static void a_file_that_is_overwritten_in_place_is_survived(void **state)
 			 ERR_OK);
 	assert_slice(m.key_name, "k3");
 	mdb_env_close(env);
-}
-
-struct race {
-	MDB_env *env;
-	MDB_dbi dbi;
-	atomic_bool stop;
-};
-
-static void *write_all_the_time(void *arg)
-{
-	struct race *race = arg;
-	char key[32];
-	char value[64];
-
-	for (unsigned i = 0; !atomic_load(&race->stop); i++) {
-		(void)snprintf(key, sizeof(key), "changing%u", i % 500);
-		(void)snprintf(value, sizeof(value), "%0*u", (int)(i % 60) + 1, i);
-		put(race->env, race->dbi, key, value);
-	}
-	return NULL;
-}
-
-/* Rows that stay are found with their values while a writer replaces pages under the reader. */
-static void a_reader_beside_a_writer_sees_whole_pages(void **state)
-{
-	struct race race = { .stop = false };
-	struct buf value;
-	pthread_t writer;
-	int right = 0;
-	int fd;
-
-	(void)state;
-	race.env = foreign(0, &race.dbi, false);
-	for (int i = 0; i < 200; i++) {
-		char key[32];
-
-		(void)snprintf(key, sizeof(key), "constant%d", i);
-		put(race.env, race.dbi, key, key);
-	}
-	fd = open(lmdb_path, O_RDONLY);
-	buf_init(&value, LMDBFILE_VALUE_BYTES_MAX);
-	assert_int_equal(pthread_create(&writer, NULL, write_all_the_time, &race), 0);
-	for (int i = 0; i < 20000; i++) {
-		char key[32];
-		enum err e;
-
-		(void)snprintf(key, sizeof(key), "constant%d", i % 200);
-		e = lmdbfile_get(fd, slice_str(key), &value, NULL);
-		if (e == ERR_BUSY)
-			continue;
-		assert_int_equal(e, ERR_OK);
-		assert_slice(buf_slice(&value), key);
-		right++;
-	}
-	atomic_store(&race.stop, true);
-	assert_int_equal(pthread_join(writer, NULL), 0);
-	assert_true(right > 10000);
-	buf_done(&value);
-	(void)close(fd);
-	mdb_env_close(race.env);
 }
 
 /* --- slow: what sizes cost; printed, and asserted with much room -------------------------------
@@ -620,17 +316,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_builder_checks_rows),
-		cmocka_unit_test(every_row_is_found_whatever_the_size),
 		cmocka_unit_test(a_signing_table_finds_what_the_text_finds),
 		cmocka_unit_test(a_key_table_finds_its_keys_by_case),
 		cmocka_unit_test(a_list_of_hosts_is_read_into_memory),
-		cmocka_unit_test(foreign_files_are_named),
 		cmocka_unit_test(a_value_that_is_no_row_is_an_error_of_the_look_up),
-		cmocka_unit_test(damaged_files_are_errors),
 		cmocka_unit_test(a_file_that_is_overwritten_in_place_is_survived),
-		cmocka_unit_test(a_reader_beside_a_writer_sees_whole_pages),
 		cmocka_unit_test(look_ups_cost_the_same_whatever_the_size),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, lmdb_setup, lmdb_teardown);
 }

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <lmdb.h>
+#include <sys/stat.h>
 
 #include "keytable/dataset.h"
 #include "tools/mktable.h"

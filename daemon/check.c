@@ -100,10 +100,10 @@ static enum err print_report(const struct generation_source *source,
 		return err;
 	print_snapshot(snapshot);
 	migration_print(&(struct migration_input){ .settings = s,
-					     .config = source->path,
-					     .keys = keys,
-					     .files = files,
-					     .warnings = warnings });
+						   .config = source->path,
+						   .keys = keys,
+						   .files = files,
+						   .warnings = warnings });
 	return ERR_OK;
 }
 

@@ -434,7 +434,8 @@ class Metrics(Base):
         self.token = harness.TokenDirectory(self.path("token")).make()
         self.token_daemon({**self.listen, "PKCS11PinSource": "file:" + self.write("wrong-pin", WRONG_PIN + "\n")},
                           token=self.token, allowed=["PIN", "out of service", "cannot"])
-        metrics = harness.wait_for(lambda: (m := self.scrape())["hsmdkim_token_pin_refused"].get('token="token"') and m, 20, "refused")
+        # before the signer reports for the first time there are no token metrics at all
+        metrics = harness.wait_for(lambda: (m := self.scrape()).get("hsmdkim_token_pin_refused", {}).get('token="token"') and m, 20, "refused")
         self.assertEqual(0, metrics["hsmdkim_token_up"]['token="token"'])
         self.daemons[0].send(harness.MESSAGE)
         self.assertEqual(1, self.scrape()["hsmdkim_messages_total"]['class="deferred"'])

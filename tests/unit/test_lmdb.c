@@ -1,7 +1,6 @@
 /* lmdb: tables as KeyTable, SigningTable and lists, and hsmdkim-mktable, which builds them. */
 #include "tests/unit/lmdb_fixture.h"
 
-
 #include "base/arena.h"
 #include "keytable/hostlist.h"
 #include "keytable/keytable.h"

@@ -176,12 +176,32 @@ static bool refuse_malformed(struct message *m, const struct mta *mta)
 {
 	char id[QUEUE_ID_BYTES];
 
-	if (!m->snapshot->settings->required_headers || required_headers_ok(m->headers, m->refusal))
+	if (!m->snapshot->settings->required_headers ||
+	    required_headers_ok(m->headers, false, m->refusal))
 		return false;
 	log_line(LOG_LEVEL_INFO, "%s: RFC5322 header requirement error: %s",
 		 message_queue_id(mta, id, sizeof(id)), m->refusal);
 	message_fail(m, POLICY_SECURITY, ERR_SYNTAX);
 	return true;
+}
+
+/* StrictHeaders: the message goes on as it is. What says so is written where Mode verifies. */
+static void leave_unfit(struct message *m, const struct mta *mta)
+{
+	const struct settings *s = m->snapshot->settings;
+	bool signing = m->decision.kind == DECIDE_SIGN;
+	char text[REQUIRED_TEXT_BYTES];
+	char id[QUEUE_ID_BYTES];
+
+	if (!s->strict_headers || (!signing && m->decision.kind != DECIDE_VERIFY) ||
+	    required_headers_ok(m->headers, true, text))
+		return;
+	log_line(LOG_LEVEL_NOTICE,
+		 "%s: RFC5322 header requirement error: %s; not %s (StrictHeaders)",
+		 message_queue_id(mta, id, sizeof(id)), text, signing ? "signed" : "verified");
+	m->unfit = true;
+	m->malformed = true;
+	m->decision.kind = (s->mode & MODE_VERIFY) != 0 ? DECIDE_VERIFY : DECIDE_PASS;
 }
 
 void message_end_headers(struct message *m, const struct mta *mta)
@@ -209,12 +229,13 @@ void message_end_headers(struct message *m, const struct mta *mta)
 		err = decide(&m->snapshot->rules, &input, m->arena, &m->decision);
 		m->decided = err == ERR_OK;
 		log_notes(m, mta);
+		leave_unfit(m, mta);
 	}
 	if (err == ERR_OK && m->decision.kind == DECIDE_FAIL)
 		err = m->decision.error;
 	if (err == ERR_OK && m->decision.kind == DECIDE_SIGN)
 		err = message_sign_start(m, mta);
-	if (err == ERR_OK && m->decision.kind == DECIDE_VERIFY)
+	if (err == ERR_OK && m->decision.kind == DECIDE_VERIFY && !m->unfit)
 		err = message_verify_start(m);
 	if (err != ERR_OK)
 		message_fail(m,
@@ -293,7 +314,8 @@ void message_end(struct message *m, const struct mta *mta)
 	if (m->decision.kind == DECIDE_VERIFY || (!m->decided && may_verify(m)))
 		message_verify_end(m, mta);
 	if (m->snapshot != NULL && m->snapshot->settings->software_header &&
-	    m->decision.kind != DECIDE_PASS && (!m->failed || (m->verified && message_goes_on(m))))
+	    m->decision.kind != DECIDE_PASS && !m->unfit &&
+	    (!m->failed || (m->verified && message_goes_on(m))))
 		add_software_header(m, mta);
 }
 

@@ -37,7 +37,8 @@ struct message {
 	struct verifying *verifying;
 	bool decided;	       /* decision holds */
 	struct slice author;   /* of From, while verifying; empty: not exactly one */
-	bool malformed;	       /* From has no address that can be read */
+	bool malformed;	       /* From has no address that can be read, or unfit */
+	bool unfit;	       /* StrictHeaders: neither signed nor verified */
 	bool verified;	       /* there are verdicts */
 	size_t unseen_results; /* Authentication-Results fields that were not stored any more */
 

@@ -44,6 +44,10 @@ enum err message_verify_start(struct message *m)
 
 	if (err != ERR_OK)
 		return err;
+	if (m->malformed && s->strict_headers) {
+		m->unfit = true;
+		return ERR_OK;
+	}
 	input.author_domain = m->author;
 	return verifying_start(m->arena, &input, &m->verifying);
 }
@@ -105,8 +109,8 @@ static enum err add_results(struct message *m, const struct mta *mta)
 		.leading_space = m->peer->leading_space,
 		.malformed = m->malformed,
 	};
-	const struct dkim_verdict *verdicts;
-	size_t count = verifying_verdicts(m->verifying, &verdicts);
+	const struct dkim_verdict *verdicts = NULL;
+	size_t count = m->unfit ? 0 : verifying_verdicts(m->verifying, &verdicts);
 	struct slice value;
 	enum err err;
 
@@ -202,10 +206,10 @@ void message_verify_end(struct message *m, const struct mta *mta)
 	enum err err = ERR_OK;
 
 	if (!m->failed) {
-		err = verifying_finish(m->verifying, m->env->dnssec);
+		err = m->unfit ? ERR_OK : verifying_finish(m->verifying, m->env->dnssec);
 		m->verified = err == ERR_OK;
 	}
-	if (m->verified)
+	if (m->verified && !m->unfit)
 		judge(m, message_queue_id(mta, id_text, sizeof(id_text)));
 	else if (err != ERR_OK)
 		message_fail(m, policy_for_verifying(err), err);

@@ -72,6 +72,23 @@ def authors():
 def from_each(addresses):
     return [Sent(address.replace("@", "-at-"), author(address)) for address in addresses]
 
+# Header fields that are there too often, or not at all, for StrictHeaders.
+MORE_COUNTS = (
+    ("two-in-reply-to", extra(("In-Reply-To", "<a@b>"), ("In-Reply-To", "<a@b>"))),
+    ("two-resent-from", extra(("Resent-From", "a@example.com"), ("Resent-From", "b@example.com"))),
+    ("two-from-other-first", message((("From", "carol@example.org"),) + DEFAULT)),
+    ("two-everything", message(DEFAULT + DEFAULT[1:])),
+    ("not-ours-two-subject", message((("From", "carol@example.org"),) + DEFAULT[1:] + (("Subject", "again"),))),
+    ("bad-from", author("Alice Smith")),
+    ("no-local", author("@example.com")),
+    ("no-domain", author("alice")),
+)
+STRICT = (
+    ("headers", {}),
+    ("reject", {"On-Default": "reject"}),
+    ("required", {"RequiredHeaders": "yes"}),
+    ("both-modes", {"Mode": "sv"}),
+)
 
 CLIENTS = (
     ("loopback", {}),
@@ -172,7 +189,6 @@ COUNTS = (
     ("two-dates", extra(("Date", "Tue, 24 Nov 2026 10:00:00 +0000"))),
     ("two-senders", extra(("Sender", "a@example.com"), ("Sender", "b@example.com"))),
     ("two-ids", extra(("Message-ID", "<2@example.com>"))),
-    ("two-references", extra(("References", "<2@example.com>"), ("References", "<3@example.com>"))),
     ("two-bccs", extra(("Bcc", "a@example.com"), ("Bcc", "b@example.com"))),
     ("two-reply-tos", extra(("Reply-To", "a@example.com"), ("Reply-To", "b@example.com"))),
     ("two-comments", extra(("Comments", "a"), ("Comments", "b"))),
@@ -224,6 +240,8 @@ def setups():
         yield Setup("body-length-" + name, {"BodyLengthDB": value}, to_each(), {"recipients": "*@lists.example\nbob@example.net\n"})
     yield Setup("body-length-most", {"BodyLengthDB": "bob@example.net", "MaximumSignedBytes": "5"}, to_each())
     yield Setup("required-headers", {"RequiredHeaders": "yes"}, [Sent(*row) for row in COUNTS])
+    for name, settings in STRICT:
+        yield Setup("strict-" + name, {"StrictHeaders": "yes", **settings}, [Sent(*row) for row in COUNTS + MORE_COUNTS])
     for name, value in (("exact", "bob@example.net"), ("list", "x@y.example,bob@example.net"),
                         ("domain", "lists.example"), ("star", "*@lists.example"),
                         ("refile", "refile:{dir}/recipients"), ("file", "file:{dir}/recipients")):

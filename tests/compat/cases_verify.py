@@ -86,6 +86,15 @@ FORGED = (
     ("several", (("Authentication-Results", " mail.example.com; dkim=pass"), ("Authentication-Results", " other.example.net; dkim=pass"),
                  ("Authentication-Results", " mail.example.com; dkim=fail"))),
 )
+# What StrictHeaders refuses, with a signature that is good and without one.
+STRICT = (
+    ("two-from", (("From", " Eve <eve@example.org>"),)),
+    ("two-subject", (("Subject", " again"),)),
+    ("two-date", (("Date", " Tue, 24 Nov 2026 10:00:01 +0000"),)),
+    ("two-sender", (("Sender", " a@example.com"), ("Sender", " b@example.com"))),
+    ("two-bcc", (("Bcc", " a@example.com"), ("Bcc", " b@example.com"))),
+    ("one-sender", (("Sender", " a@example.com"),)),
+)
 ON = ("On-BadSignature", "On-KeyNotFound", "On-NoSignature")
 ACTIONS = ("accept", "reject", "tempfail", "discard", "quarantine")
 BAD = {"On-BadSignature": "body-changed", "On-KeyNotFound": "key-missing", "On-NoSignature": "unsigned"}
@@ -93,6 +102,15 @@ BAD = {"On-BadSignature": "body-changed", "On-KeyNotFound": "key-missing", "On-N
 
 def met(*names):
     return [Sent(name, one, OUTSIDE) for name, one in MET if not names or name in names]
+
+
+def strict_messages():
+    no_date = tuple(field for field in DEFAULT if field[0] != "Date")
+    return ([Sent("signed-" + name, signed(before=before), OUTSIDE) for name, before in STRICT]
+            + [Sent("plain-" + name, message(tuple((n, v.strip()) for n, v in before) + DEFAULT), OUTSIDE) for name, before in STRICT]
+            + [Sent("signed-no-date", signed(fields=no_date), OUTSIDE), Sent("plain-no-date", message(no_date), OUTSIDE),
+               Sent("forged-two-subject", message((("Authentication-Results", "mail.example.com; dkim=pass"), ("Subject", "again"))
+                                                  + DEFAULT), OUTSIDE)] + met("good", "unsigned", "body-changed", "no-from"))
 
 
 def setups():
@@ -112,6 +130,10 @@ def setups():
                            ("one", {"MaximumSignaturesToVerify": "1"}), ("default", {"On-Default": "reject"}),
                            ("redirect", {"RedirectFailuresTo": "postmaster@example.com"})):
         yield Setup("verify-" + name, settings, met("good", "unsigned", "body-changed", "length", "key-missing", "simple"), base="verify")
+    for name, settings in (("strict", {}), ("strict-results", {"LogResults": "yes", "AlwaysAddARHeader": "yes"}),
+                           ("strict-ignore", {"IgnoreMalformedMail": "yes"}), ("strict-default", {"On-Default": "tempfail"}),
+                           ("strict-software", {"SoftwareHeader": "yes"})):
+        yield Setup("verify-" + name, {"StrictHeaders": "yes", **settings}, strict_messages(), base="verify")
     for setting in ON:
         for action in ACTIONS:
             yield Setup(f"verify-{setting}-{action}".lower(), {setting: action}, met("good", BAD[setting], "key-testing-bad"), base="verify")

@@ -21,6 +21,7 @@ NO_AUTHOR = "a From field that cannot be parsed, or none"
 SEVERAL = "several From fields, one of them of a domain that is signed, from a host of ours"
 SEVERAL_IN_ONE = "several authors in one From field"
 MISSING = "key that is not there, unsafe, or not in the KeyTable"
+STRICT = "`StrictHeaders`"
 
 ACCEPTED = (
     # Configuration that one of them refuses.
@@ -65,6 +66,16 @@ ACCEPTED = (
     Row("authors(-star)?/two-from.*", REFUSED, SEVERAL),
     Row("authors-star/from-utf8-domain", REFUSED, "author domain with bytes above 127"),
     Row("authors(-star)?/from-literal", SIGNED, "address literal, `alice@[192.0.2.1]`"),
+
+    # How often header fields may be there.
+    Row("strict-.*/.*", "log", STRICT, r"not (signed|verified) \(StrictHeaders\)"),
+    Row("strict-(headers|reject|required)/.*", "results", STRICT, r"^\[\]$"),
+    Row("verify-strict.*/forged-.*", "other changes", STRICT),
+    Row("strict-.*/two-from-other-first", "answer|reply|log", SEVERAL),
+    Row("strict-.*/no-local", SIGNED + "|results", "author address that RFC 5322 does not allow"),
+    Row("strict-.*/(bad-from|no-domain)", "results", NO_AUTHOR),
+    Row("strict-required/.*", "answer|reply|log", "`RequiredHeaders`"),
+    Row("verify-strict-software/.*", "other changes", "`SoftwareHeader`"),
 
     # Where it comes from.
     Row("internal-brackets/in-10-.*", SIGNED, "address in brackets, `[10.1.2.3]`",

@@ -300,11 +300,11 @@ static void connect_from(struct session *s, const char *ip)
 	(void)session_connect(s, "client.example.org", (const struct sockaddr *)&sin);
 }
 
-static enum answer message(struct session *s, const char *from)
+/* Behind what was sent of it. */
+static enum answer message_rest(struct session *s, const char *from)
 {
 	enum answer answer;
 
-	(void)session_mail(s, "<a@example.com>");
 	(void)session_rcpt(s, "<b@example.org>");
 	if (from != NULL)
 		(void)session_header(s, "From", from);
@@ -314,6 +314,12 @@ static enum answer message(struct session *s, const char *from)
 		return answer;
 	(void)session_body(s, "Hello\r\n", 7);
 	return session_eom(s, &mta);
+}
+
+static enum answer message(struct session *s, const char *from)
+{
+	(void)session_mail(s, "<a@example.com>");
+	return message_rest(s, from);
 }
 
 #define KEYS "KeyTable csl:k1=%:s1:/k\nSyslogSuccess yes\n"
@@ -528,6 +534,22 @@ static void two_from_fields_of_ours_are_rejected(void **state)
 	end(s);
 }
 
+static void strict_headers_pass_an_unfit_message_unsigned(void **state)
+{
+	struct session *s = begin(ONE_KEY "Mode s\nStrictHeaders yes\n", &new_mta);
+
+	(void)state;
+	connect_from(s, "127.0.0.1");
+	assert_int_equal(message(s, " a@example.com"), ANSWER_ACCEPT);
+	assert_int_equal(seen.headers_count, 0);
+	assert_string_equal(lines, "QID1: RFC5322 header requirement error: message does not have "
+				   "exactly one Date field; not signed (StrictHeaders)\n");
+	(void)session_header(s, "Date", " Tue, 24 Nov 2026 10:00:00 +0000");
+	assert_int_equal(message_rest(s, " a@example.com"), ANSWER_ACCEPT);
+	assert_int_equal(seen.headers_count, 1);
+	end(s);
+}
+
 static void a_header_beyond_the_limit_is_on_security(void **state)
 {
 	struct session *s = begin(ONE_KEY "MaximumHeaders 200\n", &new_mta);
@@ -730,6 +752,7 @@ int main(void)
 		cmocka_unit_test(quarantine_asks_the_mta),
 		cmocka_unit_test(a_header_field_that_the_mta_refuses_defers),
 		cmocka_unit_test(two_from_fields_of_ours_are_rejected),
+		cmocka_unit_test(strict_headers_pass_an_unfit_message_unsigned),
 		cmocka_unit_test(a_header_beyond_the_limit_is_on_security),
 		cmocka_unit_test(an_old_mta_gets_its_answer_at_the_end_of_the_header),
 		cmocka_unit_test(steps_in_any_order_are_survived),

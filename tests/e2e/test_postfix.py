@@ -12,7 +12,7 @@ import verifiers
 
 
 class PostfixCase(harness.Case):
-    def start_all(self, keys=("rsa2048", "ed25519"), refuse=None, settings=None, allowed=()):
+    def start_all(self, keys=("rsa2048", "ed25519"), refuse=None, settings=None, allowed=(), **main_cf):
         harness.need(self, os.geteuid() == 0, "root, to start Postfix")
         harness.need(self, os.path.exists("/usr/sbin/postfix"), "postfix")
         if harness.FILTER == "opendkim":
@@ -25,7 +25,8 @@ class PostfixCase(harness.Case):
         self.sink = postfix.Sink(refuse)
         self.addCleanup(self.sink.close)
         os.mkdir(self.path("postfix"))
-        self.postfix = postfix.Postfix(self.path("postfix"), self.filter.socket.replace("local:", "unix:"), self.sink.port)
+        self.postfix = postfix.Postfix(self.path("postfix"), self.filter.socket.replace("local:", "unix:"), self.sink.port,
+                                        **main_cf)
         self.addCleanup(self.show_postfix_log)
         self.addCleanup(self.postfix.stop)
         self.postfix.start()
@@ -97,6 +98,37 @@ class Delivery(PostfixCase):
         self.start_all()
         self.assertIsNone(self.postfix.smtp(harness.MESSAGE.replace(b"alice@example.com", b"eve@example.org")))
         self.assertNotIn(b"DKIM-Signature", self.sink.wait(1)[0][2])
+
+
+class Rewritten(PostfixCase):
+    """What the warnings about ReplaceRules and ResignMailTo say to do instead."""
+
+    def assert_signed_as_rewritten(self, author, **main_cf):
+        self.start_all(keys=("rsa2048",), **main_cf)
+        self.assertIsNone(self.postfix.smtp(harness.MESSAGE.replace(b"alice@example.com", author)))
+        raw = self.sink.wait(1)[0][2]
+        self.assertRegex(raw, rb"From: .*alice@example\.com")
+        self.assert_delivered_signed(raw)
+
+    def test_canonical_maps_come_before_the_signature(self):
+        self.assert_signed_as_rewritten(b"alice@inner.example", canonical_maps="inline:{alice@inner.example=alice@example.com}")
+
+    def test_masquerading_comes_before_the_signature(self):
+        self.assert_signed_as_rewritten(b"alice@host.example.com", masquerade_domains="example.com")
+
+    def test_generic_maps_come_behind_it(self):
+        self.start_all(keys=("rsa2048",), smtp_generic_maps="inline:{alice@example.com=alice@outer.example}")
+        self.assertIsNone(self.postfix.smtp(harness.MESSAGE))
+        raw = self.sink.wait(1)[0][2]
+        self.assertRegex(raw, rb"From: .*alice@outer\.example")
+        for verdict in self.judges.verdicts(raw, self.selectors).values():
+            self.assertFalse(verdict.good)
+
+    def test_mail_of_a_list_is_signed_for_its_sender(self):
+        self.start_all(keys=("rsa2048",), settings={"SenderHeaders": "Sender,From"})
+        self.assertIsNone(self.postfix.smtp(b"Sender: list-bounces@example.com\r\n"
+                                            + harness.MESSAGE.replace(b"alice@example.com", b"eve@example.org")))
+        self.assert_delivered_signed(self.sink.wait(1)[0][2])
 
 
 class Kill(PostfixCase):

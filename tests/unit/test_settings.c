@@ -298,7 +298,8 @@ static void known_but_dead_names_are_warnings_with_the_way_to_go(void **state)
 	fixture_init(&f);
 	assert_int_equal(load(&f,
 			      SLICE_LIT("Statistics /x\nADSPAction continue\nInclude inc\n"
-					"x-header no\nStrictHeaders no\nStrictHeaders yes\n"),
+					"x-header no\nStrictHeaders no\nStrictHeaders yes\n"
+					"ChangeRootDirectory /var/empty\n"),
 			      files),
 			 ERR_OK);
 	assert_int_equal(f.warnings.count, 4);
@@ -307,9 +308,8 @@ static void known_but_dead_names_are_warnings_with_the_way_to_go(void **state)
 	assert_contains(f.warnings.texts[1], "t.conf: line 2: formerly known to OpenDKIM");
 	assert_contains(f.warnings.texts[2], "inc: line 2: known to OpenDKIM");
 	assert_null(strstr(f.warnings.texts[2], "t.conf"));
-	assert_contains(
-		f.warnings.texts[3],
-		"t.conf: line 6: known to OpenDKIM, not supported in this version: StrictHeaders");
+	assert_contains(f.warnings.texts[3],
+			"t.conf: line 7: known to OpenDKIM, ignored here: ChangeRootDirectory (");
 	fixture_done(&f);
 }
 

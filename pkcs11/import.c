@@ -96,9 +96,10 @@ static void add_parts(struct template *t, const struct parts *p, bool public)
 			template_add(t, p->type[i], p->bytes[i], p->len[i]);
 }
 
-static CK_RV create_private(struct token_session *s, CK_SESSION_HANDLE session,
-			    const struct newkey *want, const struct parts *p, unsigned form,
-			    CK_OBJECT_HANDLE *ret_object)
+/* Half of a pair, with as many of the attributes as the token will have. */
+static CK_RV create_half(struct token_session *s, CK_SESSION_HANDLE session,
+			 const struct newkey *want, const struct parts *p, bool public,
+			 unsigned form, CK_OBJECT_HANDLE *ret_object)
 {
 	enum template_detail how = template_first(s->f);
 	CK_RV rv;
@@ -106,29 +107,10 @@ static CK_RV create_private(struct token_session *s, CK_SESSION_HANDLE session,
 	do {
 		struct template t;
 
-		template_private(&t, want, how);
+		(public ? template_public : template_private)(&t, want, how);
 		if (want->type == KEY_TYPE_ED25519)
 			template_add_ed25519_params(&t, form);
-		add_parts(&t, p, false);
-		rv = s->f->C_CreateObject(session, t.list, t.count, ret_object);
-	} while (template_ask_less(rv, &how));
-	return rv;
-}
-
-static CK_RV create_public(struct token_session *s, CK_SESSION_HANDLE session,
-			   const struct newkey *want, const struct parts *p, unsigned form,
-			   CK_OBJECT_HANDLE *ret_object)
-{
-	enum template_detail how = template_first(s->f);
-	CK_RV rv;
-
-	do {
-		struct template t;
-
-		template_public(&t, want, how);
-		if (want->type == KEY_TYPE_ED25519)
-			template_add_ed25519_params(&t, form);
-		add_parts(&t, p, true);
+		add_parts(&t, p, public);
 		rv = s->f->C_CreateObject(session, t.list, t.count, ret_object);
 	} while (template_ask_less(rv, &how));
 	return rv;
@@ -139,15 +121,15 @@ static enum err create_pair(struct token_session *s, CK_SESSION_HANDLE session,
 			    struct newkey_pair *pair, struct err_detail *detail)
 {
 	unsigned form = 0;
-	CK_RV rv = create_private(s, session, want, p, form, &pair->private);
+	CK_RV rv = create_half(s, session, want, p, false, form, &pair->private);
 
 	if (rv != CKR_OK && want->type == KEY_TYPE_ED25519)
-		rv = create_private(s, session, want, p, ++form, &pair->private);
+		rv = create_half(s, session, want, p, false, ++form, &pair->private);
 	if (rv != CKR_OK)
 		return ckr_error("C_CreateObject of the private key (some tokens take none from "
 				 "outside: make a new one there)",
 				 rv, detail);
-	rv = create_public(s, session, want, p, form, &pair->public);
+	rv = create_half(s, session, want, p, true, form, &pair->public);
 	if (rv == CKR_OK)
 		return ERR_OK;
 	(void)s->f->C_DestroyObject(session, pair->private);

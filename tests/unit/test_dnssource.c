@@ -11,10 +11,11 @@
 #include "dns/source.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "tests/unit/folder.h"
 
 static enum dns_status ask(struct dns_source *source, const char *name, struct buf *out)
 {
@@ -70,18 +71,6 @@ static void a_record_longer_than_one_string_comes_back_whole(void **state)
 	assert_int_equal(ask(source, "long.example.com", &out), DNS_FOUND);
 	assert_int_equal(out.len, 700);
 	dns_source_free(&source);
-}
-
-static size_t count_entries(const char *path)
-{
-	DIR *dir = opendir(path);
-	size_t n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	(void)closedir(dir);
-	return n;
 }
 
 /* A name server that takes every question and answers none. */

@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,25 +21,15 @@
 #include "config/handover.h"
 #include "config/question.h"
 
+#include "tests/unit/folder.h"
+
 static int pair[2];
 static size_t fds_at_start;
-
-static size_t open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n;
-}
 
 static int open_pair(void **state)
 {
 	(void)state;
-	fds_at_start = open_fds();
+	fds_at_start = count_entries("/proc/self/fd");
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
 }
 
@@ -49,7 +38,7 @@ static int close_pair(void **state)
 	(void)state;
 	(void)close(pair[0]);
 	(void)close(pair[1]);
-	return open_fds() == fds_at_start ? 0 : -1;
+	return count_entries("/proc/self/fd") == fds_at_start ? 0 : -1;
 }
 
 static int memfd_with(const char *text, bool sealed)
@@ -355,7 +344,7 @@ static void hostile_packets_are_refused_and_leave_no_descriptor(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(many); i++)
 		many[i] = sealed;
-	before = open_fds();
+	before = count_entries("/proc/self/fd");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct handover_msg m = { .generation = 99 };
 		enum err e;
@@ -365,7 +354,7 @@ static void hostile_packets_are_refused_and_leave_no_descriptor(void **state)
 		if (e != ERR_PROTOCOL)
 			fail_msg("case %zu: %s", i, err_name(e));
 		assert_int_equal(m.generation, 99);
-		assert_int_equal(open_fds(), before);
+		assert_int_equal(count_entries("/proc/self/fd"), before);
 	}
 	assert_int_equal(send(pair[0], "abc", 3, 0), 3);
 	struct handover_msg m;

@@ -8,9 +8,8 @@
 
 #include "base/clock.h"
 #include "daemon/keylookup.h"
+#include "tests/unit/folder.h"
 #include "tests/unit/nameserver.h"
-
-#include <dirent.h>
 
 static struct nameserver server;
 static struct dns_source *source;
@@ -145,18 +144,6 @@ static void what_was_asked_is_remembered_and_asked_once_at_a_time(void **state)
 	keylookup_free(&lookup);
 	assert_int_equal(ask("TXT3._domainkey.A.example", 20000).status, DKIM_KEY_FOUND);
 	assert_int_equal(atomic_load(&server.questions), before + 1);
-}
-
-static size_t count_entries(const char *path)
-{
-	DIR *dir = opendir(path);
-	size_t n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	(void)closedir(dir);
-	return n;
 }
 
 /* Until what libunbound still tries is given up. */

@@ -13,6 +13,35 @@ static struct keytable *open_ok(const char *spec, struct files *files)
 	return t;
 }
 
+/* What a table with this one row says of mail from from.example. */
+struct found_key {
+	struct files *files;
+	struct keytable *table;
+	struct keytable_row row;
+	char *domain;
+	char *ref;
+};
+
+static void find_only_key(struct found_key *k, const char *value)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text), "name %s\n", value);
+	k->files = files_new_real();
+	k->table = open_ok(table("", text), k->files);
+	assert_int_equal(keytable_find(k->table, SLICE_LIT("name"), SLICE_LIT("from.example"),
+				       &k->row, &k->domain, &k->ref),
+			 ERR_OK);
+}
+
+static void found_key_done(struct found_key *k)
+{
+	free(k->domain);
+	free(k->ref);
+	keytable_free(&k->table);
+	files_free(&k->files);
+}
+
 #define BASE64_KEY "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g"
 
 static void rows_are_split_as_the_rule_says(void **state)
@@ -48,25 +77,15 @@ static void rows_are_split_as_the_rule_says(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		AUTO(files_free) struct files *files = files_new_real();
-		AUTO(keytable_free) struct keytable *t = NULL;
-		char text[256];
-		struct keytable_row row;
-		char *domain;
-		char *ref;
+		struct found_key k;
 
-		(void)snprintf(text, sizeof(text), "name %s\n", cases[i].value);
-		t = open_ok(table("", text), files);
-		assert_int_equal(keytable_find(t, SLICE_LIT("name"), SLICE_LIT("from.example"),
-					       &row, &domain, &ref),
-				 ERR_OK);
-		assert_slice(row.name, "name");
-		assert_slice(row.domain, cases[i].domain);
-		assert_slice(row.selector, cases[i].selector);
-		assert_int_equal(row.kind, cases[i].kind);
-		assert_slice(row.ref, cases[i].ref);
-		free(domain);
-		free(ref);
+		find_only_key(&k, cases[i].value);
+		assert_slice(k.row.name, "name");
+		assert_slice(k.row.domain, cases[i].domain);
+		assert_slice(k.row.selector, cases[i].selector);
+		assert_int_equal(k.row.kind, cases[i].kind);
+		assert_slice(k.row.ref, cases[i].ref);
+		found_key_done(&k);
 	}
 }
 
@@ -85,22 +104,12 @@ static void percent_becomes_the_domain_in_absolute_paths_only(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		AUTO(files_free) struct files *files = files_new_real();
-		AUTO(keytable_free) struct keytable *t = NULL;
-		char text[256];
-		struct keytable_row row;
-		char *domain;
-		char *ref;
+		struct found_key k;
 
-		(void)snprintf(text, sizeof(text), "name %s\n", cases[i].value);
-		t = open_ok(table("", text), files);
-		assert_int_equal(keytable_find(t, SLICE_LIT("name"), SLICE_LIT("from.example"),
-					       &row, &domain, &ref),
-				 ERR_OK);
-		assert_string_equal(domain, cases[i].domain);
-		assert_string_equal(ref, cases[i].ref);
-		free(domain);
-		free(ref);
+		find_only_key(&k, cases[i].value);
+		assert_string_equal(k.domain, cases[i].domain);
+		assert_string_equal(k.ref, cases[i].ref);
+		found_key_done(&k);
 	}
 }
 

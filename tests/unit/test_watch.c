@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,6 +24,8 @@
 #include "signer/tally.h"
 #include "signer/watch.h"
 #include "softhsm.h"
+
+#include "tests/unit/folder.h"
 
 /* Far more than any step takes. */
 #define PATIENCE_MS 30000
@@ -143,7 +144,7 @@ struct fixture {
 	struct request_env env;
 	struct tally files_tally;
 	struct peer *peer;
-	int threads_before;
+	size_t threads_before;
 };
 
 static struct {
@@ -155,18 +156,6 @@ static void on_answer(void *ctx, uint64_t id, enum err error, const char *text)
 	(void)ctx;
 	(void)text;
 	assert_int_equal(atomic_exchange(&answers[id].error, (int)error), -1); /* once */
-}
-
-static int thread_count(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	(void)closedir(dir);
-	return n;
 }
 
 static void put_text(struct files *f, const char *path, const char *text)
@@ -205,7 +194,7 @@ static struct keyring *new_ring(const char *keytable, const char *module_path)
 
 static void begin(struct fixture *f, const char *keytable, const char *module_path)
 {
-	*f = (struct fixture){ .threads_before = thread_count() };
+	*f = (struct fixture){ .threads_before = count_entries("/proc/self/task") };
 	atomic_store(&most_under_way, 0);
 	atomic_store(&restarts, 0);
 	for (size_t i = 0; i < ANSWERS; i++)
@@ -233,10 +222,11 @@ static void end(struct fixture *f)
 	keyring_unref(&f->ring);
 	peer_unref(&f->peer);
 	lane_close(&f->env.files);
-	while ((thread_count() > f->threads_before || p11_module_shared(hsm.module)) &&
+	while ((count_entries("/proc/self/task") > f->threads_before ||
+		p11_module_shared(hsm.module)) &&
 	       clock_mono_ms() < until)
 		(void)poll(NULL, 0, 5);
-	assert_int_equal(thread_count(), f->threads_before);
+	assert_int_equal(count_entries("/proc/self/task"), f->threads_before);
 	assert_int_equal(atomic_load(&under_way), 0);
 	ratelimit_free(&f->env.rates);
 }

@@ -1,6 +1,8 @@
 /* Public keys, through OpenSSL's EVP interface. */
 #include "base/pubkey.h"
 
+#include "base/spki.h"
+
 #include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -10,12 +12,14 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 
+/* More than the largest numbers that are taken need. */
+#define SPKI_BYTES_MAX 8192u
+
 struct pubkey {
 	EVP_PKEY *pkey;
 	enum key_type type;
 	unsigned bits;
-	unsigned char *spki;
-	int spki_len;
+	struct buf spki;
 	unsigned char fingerprint[PUBKEY_FINGERPRINT_BYTES];
 };
 
@@ -24,14 +28,19 @@ void pubkey_free(struct pubkey **key)
 	if (key == NULL || *key == NULL)
 		return;
 	EVP_PKEY_free((*key)->pkey);
-	OPENSSL_free((*key)->spki);
+	buf_done(&(*key)->spki);
 	free(*key);
 	*key = NULL;
 }
 
-/* What follows from key->pkey. */
+/* What follows from key->pkey and key->spki. */
 static enum err describe(struct pubkey *key)
 {
+	struct slice spki;
+	enum err e = buf_finish(&key->spki, &spki);
+
+	if (e != ERR_OK || spki.len == 0)
+		return ERR_NOMEM;
 	if (EVP_PKEY_is_a(key->pkey, "RSA"))
 		key->type = KEY_TYPE_RSA;
 	else if (EVP_PKEY_is_a(key->pkey, "ED25519"))
@@ -39,24 +48,24 @@ static enum err describe(struct pubkey *key)
 	else
 		return ERR_KEY_BAD;
 	key->bits = key->type == KEY_TYPE_RSA ? (unsigned)EVP_PKEY_get_bits(key->pkey) : 256;
-	key->spki_len = i2d_PUBKEY(key->pkey, &key->spki);
-	if (key->spki_len <= 0 || EVP_Digest(key->spki, (size_t)key->spki_len, key->fingerprint,
-					     NULL, EVP_sha256(), NULL) != 1)
-		return ERR_NOMEM;
-	return ERR_OK;
+	return EVP_Digest(spki.ptr, spki.len, key->fingerprint, NULL, EVP_sha256(), NULL) == 1
+		       ? ERR_OK
+		       : ERR_NOMEM;
 }
 
-/* Takes pkey over, also on failure. */
-static enum err wrap(EVP_PKEY *pkey, struct pubkey **ret_key)
+/* Takes pkey and the content of spki over, also on failure. */
+static enum err wrap(EVP_PKEY *pkey, struct buf *spki, struct pubkey **ret_key)
 {
 	AUTO(pubkey_free) struct pubkey *key = calloc(1, sizeof(*key));
 	enum err e;
 
 	if (key == NULL) {
 		EVP_PKEY_free(pkey);
+		buf_done(spki);
 		return ERR_NOMEM;
 	}
 	key->pkey = pkey;
+	key->spki = *spki;
 	e = describe(key);
 	if (e != ERR_OK)
 		return e;
@@ -65,10 +74,21 @@ static enum err wrap(EVP_PKEY *pkey, struct pubkey **ret_key)
 	return ERR_OK;
 }
 
+static void add_spki(struct buf *out, EVP_PKEY *pkey)
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(pkey, &der);
+
+	if (len > 0)
+		buf_add(out, slice_of(der, (size_t)len));
+	OPENSSL_free(der); /* an empty form is noticed by describe() */
+}
+
 enum err pubkey_from_spki(struct slice der, struct pubkey **ret_key)
 {
 	const unsigned char *p = (const unsigned char *)der.ptr;
 	EVP_PKEY *pkey = der.len <= LONG_MAX ? d2i_PUBKEY(NULL, &p, (long)der.len) : NULL;
+	struct buf spki;
 
 	ERR_clear_error();
 	if (pkey == NULL)
@@ -77,7 +97,9 @@ enum err pubkey_from_spki(struct slice der, struct pubkey **ret_key)
 		EVP_PKEY_free(pkey);
 		return ERR_KEY_BAD;
 	}
-	return wrap(pkey, ret_key);
+	buf_init(&spki, SPKI_BYTES_MAX);
+	add_spki(&spki, pkey);
+	return wrap(pkey, &spki, ret_key);
 }
 
 /* @return NULL on failure */
@@ -106,6 +128,7 @@ enum err pubkey_from_rsa(struct slice modulus, struct slice exponent, struct pub
 	BIGNUM *n;
 	BIGNUM *e;
 	EVP_PKEY *pkey;
+	struct buf spki;
 
 	if (modulus.len == 0 || modulus.len > 4096 || exponent.len == 0 || exponent.len > 64)
 		return ERR_KEY_BAD;
@@ -114,18 +137,27 @@ enum err pubkey_from_rsa(struct slice modulus, struct slice exponent, struct pub
 	pkey = rsa_from_numbers(n, e);
 	BN_free(n);
 	BN_free(e);
-	return pkey != NULL ? wrap(pkey, ret_key) : ERR_KEY_BAD;
+	if (pkey == NULL)
+		return ERR_KEY_BAD;
+	buf_init(&spki, SPKI_BYTES_MAX);
+	spki_add_rsa(&spki, modulus, exponent);
+	return wrap(pkey, &spki, ret_key);
 }
 
 enum err pubkey_from_ed25519(struct slice raw, struct pubkey **ret_key)
 {
 	EVP_PKEY *pkey = NULL;
+	struct buf spki;
 
 	if (raw.len == 32)
 		pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
 						   (const unsigned char *)raw.ptr, raw.len);
 	ERR_clear_error();
-	return pkey != NULL ? wrap(pkey, ret_key) : ERR_KEY_BAD;
+	if (pkey == NULL)
+		return ERR_KEY_BAD;
+	buf_init(&spki, SPKI_BYTES_MAX);
+	spki_add_ed25519(&spki, raw);
+	return wrap(pkey, &spki, ret_key);
 }
 
 enum key_type pubkey_type(const struct pubkey *key)
@@ -140,7 +172,7 @@ unsigned pubkey_bits(const struct pubkey *key)
 
 struct slice pubkey_spki(const struct pubkey *key)
 {
-	return slice_of(key->spki, (size_t)key->spki_len);
+	return buf_slice(&key->spki);
 }
 
 const unsigned char *pubkey_fingerprint(const struct pubkey *key)

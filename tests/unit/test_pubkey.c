@@ -159,6 +159,37 @@ static void numbers_and_spki_make_the_same_rsa_key(void **state)
 	maker_done(&m);
 }
 
+/* What is written by hand is what OpenSSL writes: lengths of one, two and three bytes, numbers that
+ * need a zero before them and numbers that need none. */
+static void the_spki_is_the_one_that_openssl_writes(void **state)
+{
+	static const struct {
+		unsigned bits;
+		unsigned long exponent;
+	} cases[] = { { 512, 3 },      { 1024, 65537 }, { 1025, 65537 }, { 1031, 129 },
+		      { 1032, 65537 }, { 2048, 3 },	{ 4096, 65537 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO(pubkey_free) struct pubkey *by_hand = NULL;
+		AUTO(pubkey_free) struct pubkey *by_openssl = NULL;
+		unsigned char n[513] = { 0 }; /* any odd number of that length will do */
+		unsigned char e[4] = { 0 };
+		size_t len = (cases[i].bits + 7) / 8;
+
+		memset(n + 1, 0x5b, len);
+		n[1] = (unsigned char)(1U << ((cases[i].bits - 1) % 8));
+		for (size_t k = 0; k < sizeof(e); k++)
+			e[k] = (unsigned char)(cases[i].exponent >> (8 * (sizeof(e) - 1 - k)));
+		assert_int_equal(
+			pubkey_from_rsa(slice_of(n, len + 1), slice_of(e, sizeof(e)), &by_hand),
+			ERR_OK);
+		assert_int_equal(pubkey_bits(by_hand), cases[i].bits);
+		assert_int_equal(pubkey_from_spki(pubkey_spki(by_hand), &by_openssl), ERR_OK);
+		assert_true(slice_eq(pubkey_spki(by_hand), pubkey_spki(by_openssl)));
+	}
+}
+
 static void the_fingerprint_is_the_hash_of_the_spki(void **state)
 {
 	AUTO(pubkey_free) struct pubkey *key = NULL;
@@ -175,6 +206,7 @@ static void the_fingerprint_is_the_hash_of_the_spki(void **state)
 static void rfc8463_key_is_read_from_its_32_bytes(void **state)
 {
 	AUTO(pubkey_free) struct pubkey *key = NULL;
+	AUTO(pubkey_free) struct pubkey *by_openssl = NULL;
 	uint8_t raw[48];
 	size_t len;
 
@@ -187,6 +219,8 @@ static void rfc8463_key_is_read_from_its_32_bytes(void **state)
 	assert_int_equal(pubkey_bits(key), 256);
 	assert_int_equal(pubkey_type(key), KEY_TYPE_ED25519);
 	assert_true(slice_ends(pubkey_spki(key), slice_of(raw, len)));
+	assert_int_equal(pubkey_from_spki(pubkey_spki(key), &by_openssl), ERR_OK);
+	assert_true(slice_eq(pubkey_spki(key), pubkey_spki(by_openssl)));
 	for (size_t wrong = 0; wrong <= sizeof(raw); wrong++) {
 		struct pubkey *none = NULL;
 
@@ -229,6 +263,7 @@ int main(void)
 		cmocka_unit_test(ed25519_signatures_are_told_apart),
 		cmocka_unit_test(an_algorithm_of_another_key_type_is_refused),
 		cmocka_unit_test(numbers_and_spki_make_the_same_rsa_key),
+		cmocka_unit_test(the_spki_is_the_one_that_openssl_writes),
 		cmocka_unit_test(the_fingerprint_is_the_hash_of_the_spki),
 		cmocka_unit_test(rfc8463_key_is_read_from_its_32_bytes),
 		cmocka_unit_test(what_is_no_spki_is_refused),

@@ -47,12 +47,13 @@ enum carries { CARRIES_NOTHING, CARRIES_TEXT, CARRIES_FD, CARRIES_TEXT_AND_FD, C
 static bool type_carries(uint32_t type, enum carries *ret)
 {
 	static const enum carries table[] = {
-		[HANDOVER_LOAD] = CARRIES_LOAD,	      [HANDOVER_COMMIT] = CARRIES_NOTHING,
-		[HANDOVER_ABORT] = CARRIES_NOTHING,   [HANDOVER_PEER] = CARRIES_FD,
-		[HANDOVER_LISTEN] = CARRIES_FD,	      [HANDOVER_STOP] = CARRIES_NOTHING,
-		[HANDOVER_LOADED] = CARRIES_NOTHING,  [HANDOVER_FAILED] = CARRIES_TEXT,
-		[HANDOVER_READY] = CARRIES_NOTHING,   [HANDOVER_NOTE] = CARRIES_TEXT,
-		[HANDOVER_ASK] = CARRIES_TEXT_AND_FD, [HANDOVER_ANSWER] = CARRIES_NOTHING,
+		[HANDOVER_LOAD] = CARRIES_LOAD,		[HANDOVER_COMMIT] = CARRIES_NOTHING,
+		[HANDOVER_ABORT] = CARRIES_NOTHING,	[HANDOVER_PEER] = CARRIES_FD,
+		[HANDOVER_LISTEN] = CARRIES_FD,		[HANDOVER_STOP] = CARRIES_NOTHING,
+		[HANDOVER_LOADED] = CARRIES_NOTHING,	[HANDOVER_FAILED] = CARRIES_TEXT,
+		[HANDOVER_READY] = CARRIES_NOTHING,	[HANDOVER_NOTE] = CARRIES_TEXT,
+		[HANDOVER_ASK] = CARRIES_TEXT_AND_FD,	[HANDOVER_ANSWER] = CARRIES_NOTHING,
+		[HANDOVER_COMMITTED] = CARRIES_NOTHING,
 	};
 
 	if (type == 0 || type >= ARRAY_LEN(table))
@@ -108,8 +109,9 @@ static enum err wait_for(int sock, short events, int64_t deadline_ms)
 	}
 }
 
+/* @param wait_ms for room; 0: not at all */
 static enum err send_packet(int sock, struct header *header, struct slice text, const int *fds,
-			    size_t fd_count)
+			    size_t fd_count, int64_t wait_ms)
 {
 	union {
 		char room[CMSG_SPACE(FDS_MAX * sizeof(int))];
@@ -117,7 +119,7 @@ static enum err send_packet(int sock, struct header *header, struct slice text, 
 	} control;
 	struct iovec iov[2] = { { header, sizeof(*header) }, { (void *)text.ptr, text.len } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-	int64_t deadline = clock_mono_ms() + HANDOVER_SEND_TIMEOUT_MS;
+	int64_t deadline_ms = clock_mono_ms() + wait_ms;
 
 	header->magic = HANDOVER_MAGIC;
 	header->fd_count = (uint32_t)fd_count;
@@ -143,21 +145,35 @@ static enum err send_packet(int sock, struct header *header, struct slice text, 
 			continue;
 		if (errno != EAGAIN)
 			return socket_error();
-		e = wait_for(sock, POLLOUT, deadline);
+		if (wait_ms == 0)
+			return ERR_BUSY;
+		e = wait_for(sock, POLLOUT, deadline_ms);
 		if (e != ERR_OK)
 			return e;
 	}
 }
 
-enum err handover_send(int sock, enum handover_type type, uint32_t generation, const char *text,
-		       int fd)
+static enum err send_message(int sock, enum handover_type type, uint32_t generation,
+			     const char *text, int fd, int64_t wait_ms)
 {
 	struct header header = { .type = type, .generation = generation };
 	struct slice s = slice_str(text);
 
 	if (s.len > HANDOVER_TEXT_BYTES_MAX)
 		return ERR_LIMIT;
-	return send_packet(sock, &header, s, &fd, fd >= 0 ? 1 : 0);
+	return send_packet(sock, &header, s, &fd, fd >= 0 ? 1 : 0, wait_ms);
+}
+
+enum err handover_send(int sock, enum handover_type type, uint32_t generation, const char *text,
+		       int fd)
+{
+	return send_message(sock, type, generation, text, fd, HANDOVER_SEND_TIMEOUT_MS);
+}
+
+enum err handover_send_now(int sock, enum handover_type type, uint32_t generation, const char *text,
+			   int fd)
+{
+	return send_message(sock, type, generation, text, fd, 0);
 }
 
 /* The settings as a file without a name; *ret_fd is the caller's. */
@@ -207,7 +223,7 @@ enum err handover_send_load(int sock, uint32_t generation, const struct settings
 	}
 	e = buf_finish(&paths, &text);
 	if (e == ERR_OK)
-		e = send_packet(sock, &header, text, fds, files_count(f) + 1);
+		e = send_packet(sock, &header, text, fds, files_count(f) + 1, 0);
 	buf_done(&paths);
 	(void)close(fds[0]);
 	return e;

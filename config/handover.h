@@ -12,6 +12,7 @@
  *     STOP                         finish what is in flight, then exit 0
  *   child -> supervisor
  *     LOADED gen, FAILED gen text
+ *     COMMITTED gen                what begins from now on uses these tables
  *     READY                        in service
  *     NOTE text                    what must survive a restart of the child (PIN refused)
  *     ANSWER number                the answer is written
@@ -43,6 +44,7 @@ enum handover_type {
 	HANDOVER_NOTE,
 	HANDOVER_ASK,
 	HANDOVER_ANSWER,
+	HANDOVER_COMMITTED,
 };
 
 struct handover_msg {
@@ -60,25 +62,31 @@ void handover_msg_done(struct handover_msg *m);
 #define HANDOVER_FILES_MAX 200
 /** Paths of one LOAD, and the text of the others. */
 #define HANDOVER_TEXT_BYTES_MAX ((size_t)64 * 1024)
-/** Longest time that a send waits for a peer that does not read. */
+/** Longest time that handover_send() waits for a peer that does not read. */
 #define HANDOVER_SEND_TIMEOUT_MS 10000
 
 /**
- * One packet: the settings and every file of f as descriptors.
- * @return ERR_LIMIT (more than HANDOVER_FILES_MAX files), ERR_PEER_LOST, ERR_TIMEOUT, ERR_NOMEM,
- * ERR_IO
+ * One packet: the settings and every file of f as descriptors. Never waits: some hundred packets
+ * have room in the socket of a child that does not read.
+ * @return ERR_LIMIT (more than HANDOVER_FILES_MAX files), ERR_BUSY (no room), ERR_PEER_LOST,
+ * ERR_NOMEM, ERR_IO
  */
 NODISCARD enum err handover_send_load(int sock, uint32_t generation, const struct settings *s,
 				      const struct files *f);
 
 /**
- * Any other message.
+ * Any other message; waits for room: for children, whose supervisor they trust.
  * @param text FAILED, NOTE, ASK; else NULL
  * @param fd   PEER, LISTEN, ASK; stays the caller's. Else -1
- * @return as handover_send_load()
+ * @return as handover_send_load(); ERR_TIMEOUT in the place of ERR_BUSY
  */
 NODISCARD enum err handover_send(int sock, enum handover_type type, uint32_t generation,
 				 const char *text, int fd);
+
+/** The same without waiting: for the supervisor, whose children may be stuck or hostile.
+ * @return as handover_send_load() */
+NODISCARD enum err handover_send_now(int sock, enum handover_type type, uint32_t generation,
+				     const char *text, int fd);
 
 /**
  * Wait for the next message. Whatever the peer sends, no descriptor is left open and nothing is

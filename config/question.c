@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@ enum err question_ask(int sock, uint32_t number, const char *text, int *ret_fd)
 		return ERR_IO;
 	if (ftruncate(fd, (off_t)QUESTION_ANSWER_BYTES_MAX) == 0 &&
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) == 0)
-		e = handover_send(sock, HANDOVER_ASK, number, text, fd);
+		e = handover_send_now(sock, HANDOVER_ASK, number, text, fd);
 	if (e == ERR_OK)
 		*ret_fd = fd;
 	else
@@ -61,4 +62,28 @@ enum err question_read(int fd, struct buf *out)
 			return ERR_OK;
 		at += n;
 	}
+}
+
+bool questions_owed_add(struct questions_owed *o, uint32_t number, int64_t now_ms)
+{
+	if (o->count == QUESTIONS_OWED_MAX)
+		return false;
+	o->numbers[o->count] = number;
+	o->asked_ms[o->count++] = now_ms;
+	return true;
+}
+
+bool questions_owed_take(struct questions_owed *o, uint32_t number)
+{
+	for (unsigned i = 0; i < o->count; i++) {
+		size_t behind = o->count - i - 1;
+
+		if (o->numbers[i] != number)
+			continue;
+		memmove(&o->numbers[i], &o->numbers[i + 1], behind * sizeof(o->numbers[0]));
+		memmove(&o->asked_ms[i], &o->asked_ms[i + 1], behind * sizeof(o->asked_ms[0]));
+		o->count--;
+		return true;
+	}
+	return false;
 }

@@ -46,7 +46,7 @@ static void spawn(struct lifecycle *lc, enum child_id id, int64_t now_ms)
 
 	child->state = CHILD_LOADING;
 	child->alive = true;
-	child->ready = child->voted = child->asked = false;
+	child->ready = child->voted = child->asked = child->switching = false;
 	child->since_ms = now_ms;
 	child->deadline_ms = now_ms + lc->options.load_timeout_ms;
 	(void)act(lc, LIFECYCLE_SPAWN, id);
@@ -97,14 +97,22 @@ static void ask_candidate(struct lifecycle *lc, enum child_id id)
 	act_generation(lc, LIFECYCLE_LOAD, id, lc->candidate);
 }
 
+static void act_commit(struct lifecycle *lc, enum child_id id, int64_t now_ms)
+{
+	struct lifecycle_child *child = &lc->child[id];
+
+	child->switching = true;
+	child->deadline_ms = now_ms + lc->options.commit_timeout_ms;
+	act_generation(lc, LIFECYCLE_COMMIT, id, lc->current);
+}
+
 static void came_up(struct lifecycle *lc, enum child_id id, int64_t now_ms)
 {
 	struct lifecycle_child *child = &lc->child[id];
 
 	child->state = CHILD_UP;
 	child->since_ms = now_ms;
-	child->deadline_ms = 0;
-	act_generation(lc, LIFECYCLE_COMMIT, id, lc->current);
+	act_commit(lc, id, now_ms);
 	if (both_up(lc))
 		(void)act(lc, LIFECYCLE_PAIR, id);
 	listen_when_due(lc);
@@ -135,18 +143,42 @@ static void abort_candidate(struct lifecycle *lc, const char *reason)
 	failed->reason = reason;
 }
 
-static void commit_candidate(struct lifecycle *lc)
+static void commit_candidate(struct lifecycle *lc, int64_t now_ms)
 {
 	uint32_t generation = lc->candidate;
 
 	if (!lc->child[CHILD_SIGNER].voted || !lc->child[CHILD_MILTER].voted)
 		return;
+	lc->current = lc->switching = generation;
 	/* The signer first: it then knows the generation before the milter asks for it. */
-	act_generation(lc, LIFECYCLE_COMMIT, CHILD_SIGNER, generation);
-	act_generation(lc, LIFECYCLE_COMMIT, CHILD_MILTER, generation);
-	lc->current = generation;
+	act_commit(lc, CHILD_SIGNER, now_ms);
+	act_commit(lc, CHILD_MILTER, now_ms);
 	end_candidate(lc);
+	act_generation(lc, LIFECYCLE_SWITCHED, CHILD_SIGNER, generation);
+}
+
+/* A child that died meanwhile comes back with the generation in force, and says so then. */
+void lifecycle_committed(struct lifecycle *lc, enum child_id id, uint32_t generation)
+{
+	struct lifecycle_child *child = &lc->child[id];
+
+	if (!child->switching || generation != lc->current)
+		return;
+	child->switching = false;
+	if (!child->stopping)
+		child->deadline_ms = 0;
+	if (lc->stopping || lc->switching == 0 || !both_up(lc) ||
+	    lc->child[CHILD_SIGNER].switching || lc->child[CHILD_MILTER].switching)
+		return;
+	lc->switching = 0;
 	act_generation(lc, LIFECYCLE_RELOADED, CHILD_SIGNER, generation);
+}
+
+bool lifecycle_is_idle(const struct lifecycle *lc, enum child_id id)
+{
+	const struct lifecycle_child *child = &lc->child[id];
+
+	return child->state == CHILD_UP && !child->switching && (!child->asked || child->voted);
 }
 
 void lifecycle_loaded(struct lifecycle *lc, enum child_id id, uint32_t generation, int64_t now_ms)
@@ -157,9 +189,9 @@ void lifecycle_loaded(struct lifecycle *lc, enum child_id id, uint32_t generatio
 		return;
 	if (child->state == CHILD_LOADING && generation == lc->current) {
 		came_up(lc, id, now_ms);
-	} else if (child->asked && generation == lc->candidate) {
+	} else if (child->asked && generation == lc->candidate && !child->switching) {
 		child->voted = true;
-		commit_candidate(lc);
+		commit_candidate(lc, now_ms);
 	}
 }
 
@@ -287,6 +319,7 @@ void lifecycle_exited(struct lifecycle *lc, enum child_id id, int code, int64_t 
 	child->state = CHILD_DOWN;
 	child->alive = false;
 	child->died = true;
+	child->switching = false;
 	child->deadline_ms = 0;
 	if (id == CHILD_MILTER)
 		lc->listening = false;
@@ -336,6 +369,15 @@ void lifecycle_stop(struct lifecycle *lc, int64_t now_ms)
 	stop_next(lc, now_ms);
 }
 
+/* NULL: it was told to stop, which is no surprise. */
+static const char *why_late(const struct lifecycle_child *child)
+{
+	if (child->stopping)
+		return NULL;
+	return child->switching ? "it did not switch to its tables in time"
+				: "it did not load its tables in time";
+}
+
 static void tick_child(struct lifecycle *lc, enum child_id id, int64_t now_ms)
 {
 	struct lifecycle_child *child = &lc->child[id];
@@ -343,7 +385,7 @@ static void tick_child(struct lifecycle *lc, enum child_id id, int64_t now_ms)
 	if (child->deadline_ms != 0 && now_ms >= child->deadline_ms) {
 		child->deadline_ms = 0;
 		if (child->alive)
-			(void)act(lc, LIFECYCLE_KILL, id);
+			act(lc, LIFECYCLE_KILL, id)->reason = why_late(child);
 	}
 	if (!lc->stopping && child->state == CHILD_DOWN && now_ms >= child->start_at_ms)
 		spawn(lc, id, now_ms);

@@ -3,8 +3,10 @@
  * events and times go in, actions come out of a queue; daemon/supervisor.c carries them out.
  *
  * A child:   DOWN --SPAWN--> LOADING --LOADED/COMMIT--> UP --READY--> in service
- * A reload:  LOAD to both, both say LOADED, COMMIT to both; one FAILED, one death or the deadline:
- * ABORT, the old generation stays in force. A child that starts gets the generation in force.
+ * A reload:  LOAD to both, both say LOADED, COMMIT to both: the new generation is in force. Both
+ * say COMMITTED: the reload is done. One FAILED, one death or the deadline before COMMIT: ABORT,
+ * the old generation stays in force. A child that does not say COMMITTED in time is killed. A child
+ * that starts gets the generation in force.
  */
 #ifndef DAEMON_LIFECYCLE_H
 #define DAEMON_LIFECYCLE_H
@@ -27,9 +29,10 @@ enum lifecycle_do {
 	LIFECYCLE_PAIR,		 /**< a new socket pair between milter and signer */
 	LIFECYCLE_LISTEN,	 /**< give the listening socket to the milter */
 	LIFECYCLE_STOP,		 /**< ask child to finish */
-	LIFECYCLE_KILL,		 /**< SIGKILL to child */
+	LIFECYCLE_KILL,		 /**< SIGKILL to child; reason for the log, NULL: it is known */
 	LIFECYCLE_IN_SERVICE,	 /**< the first time that both are ready */
-	LIFECYCLE_RELOADED,	 /**< generation is in force, the one before can go */
+	LIFECYCLE_SWITCHED,	 /**< generation is in force, the one before can go */
+	LIFECYCLE_RELOADED,	 /**< both children use generation */
 	LIFECYCLE_RELOAD_FAILED, /**< generation was dropped; reason says why */
 	LIFECYCLE_RESTARTING,	 /**< for the log: child died and starts again in delay_ms */
 	LIFECYCLE_GIVE_UP,	 /**< for the log: reason; everything stops */
@@ -50,8 +53,9 @@ struct lifecycle_options {
 	int64_t max_restarts; /**< AutoRestartCount; 0: no limit */
 	int64_t rate_count;   /**< AutoRestartRate; 0: no limit */
 	int64_t rate_period_ms;
-	int64_t load_timeout_ms; /**< for LOADED after LOAD */
-	int64_t stop_timeout_ms; /**< for each child's exit after STOP */
+	int64_t load_timeout_ms;   /**< for LOADED after LOAD */
+	int64_t commit_timeout_ms; /**< for COMMITTED after COMMIT */
+	int64_t stop_timeout_ms;   /**< for each child's exit after STOP */
 };
 
 /** The first restart is at once, then 100 ms, doubled each time up to this; forgotten after a quiet
@@ -70,12 +74,13 @@ struct lifecycle_child {
 	bool ready;	/**< it said READY */
 	bool voted;	/**< it said LOADED for the candidate */
 	bool asked;	/**< it got LOAD for the candidate */
+	bool switching; /**< it got COMMIT and did not say COMMITTED yet */
 	bool stopping;	/**< it got STOP */
 	bool died;	/**< at least once */
 	unsigned fails; /**< deaths without a quiet time between them */
 	int64_t start_at_ms;
 	int64_t since_ms;    /**< when it was started, then when it came up */
-	int64_t deadline_ms; /**< for LOADED or the exit; 0: none */
+	int64_t deadline_ms; /**< for LOADED, COMMITTED or the exit; 0: none */
 };
 
 /** The fields are private to lifecycle.c. */
@@ -84,6 +89,7 @@ struct lifecycle {
 	struct lifecycle_child child[CHILD_COUNT];
 	uint32_t current;
 	uint32_t candidate; /**< 0: no reload under way */
+	uint32_t switching; /**< in force, but not yet in each child; 0: it is */
 	int64_t candidate_deadline_ms;
 	bool in_service;
 	bool listening;
@@ -107,7 +113,12 @@ void lifecycle_loaded(struct lifecycle *lc, enum child_id child, uint32_t genera
 		      int64_t now_ms);
 void lifecycle_failed(struct lifecycle *lc, enum child_id child, uint32_t generation,
 		      int64_t now_ms);
+void lifecycle_committed(struct lifecycle *lc, enum child_id child, uint32_t generation);
 void lifecycle_ready(struct lifecycle *lc, enum child_id child, int64_t now_ms);
+
+/** Does it wait for its next order? One that starts, loads or switches tables may be silent for a
+ * while, with deadlines of its own. */
+bool lifecycle_is_idle(const struct lifecycle *lc, enum child_id child);
 
 /** A child's process is gone. @param code its exit status, or minus the signal that ended it */
 void lifecycle_exited(struct lifecycle *lc, enum child_id child, int code, int64_t now_ms);

@@ -108,6 +108,8 @@ static enum err enter_sandbox(struct proc *p)
 
 static enum err commit(struct proc *p, uint32_t generation)
 {
+	enum err err;
+
 	if (p->loaded == NULL || p->loaded->generation != generation)
 		return ERR_PROTOCOL;
 	logsetup_apply(p->loaded->settings);
@@ -117,7 +119,10 @@ static enum err commit(struct proc *p, uint32_t generation)
 			 "sendmail(1) will not be signed; add it");
 	snapshot_switch(p->env.slot, p->loaded);
 	p->loaded = NULL;
-	return enter_sandbox(p);
+	err = enter_sandbox(p);
+	if (err == ERR_OK)
+		say(HANDOVER_COMMITTED, generation, NULL);
+	return err;
 }
 
 static void attach(struct proc *p, int fd)
@@ -202,6 +207,7 @@ static bool handle(struct proc *p)
 	case HANDOVER_READY:
 	case HANDOVER_NOTE:
 	case HANDOVER_ANSWER:
+	case HANDOVER_COMMITTED:
 		err = ERR_PROTOCOL;
 		break;
 	}

@@ -21,6 +21,8 @@
 #define LOAD_TIMEOUT_MS 60000
 /* Beyond TokenTimeout, for the messages in flight at a stop. */
 #define STOP_GRACE_MS 5000
+/* How long a child may take to switch to tables that it has loaded: that is some pointers. */
+#define COMMIT_TIMEOUT_MS 10000
 /* Messages of one child that are read before the others have their turn. */
 #define MESSAGES_A_TURN 16
 
@@ -139,7 +141,7 @@ static void keep_note(struct supervisor *s, char **text)
 		if (strcmp(s->notes[i], *text) == 0)
 			return;
 	}
-	if (s->notes_count == NOTES_MAX)
+	if (s->notes_count == NOTES_MAX || strlen(*text) > NOTE_BYTES_MAX)
 		return;
 	s->notes[s->notes_count++] = *text;
 	*text = NULL;
@@ -162,6 +164,9 @@ static void take_message(struct supervisor *s, enum child_id id, struct handover
 				       (int)sizeof(s->reload.text) - 1, text);
 		lifecycle_failed(&s->lifecycle, id, msg->generation, now_ms);
 		break;
+	case HANDOVER_COMMITTED:
+		lifecycle_committed(&s->lifecycle, id, msg->generation);
+		break;
 	case HANDOVER_READY:
 		lifecycle_ready(&s->lifecycle, id, now_ms);
 		break;
@@ -170,8 +175,7 @@ static void take_message(struct supervisor *s, enum child_id id, struct handover
 			keep_note(s, &msg->text);
 		break;
 	case HANDOVER_ANSWER:
-		supervisor_watchdog_answered(s, id, msg->generation);
-		supervisor_control_answered(s, id, msg->generation);
+		supervisor_answered(s, id, msg->generation);
 		break;
 	case HANDOVER_LOAD:
 	case HANDOVER_COMMIT:
@@ -205,6 +209,7 @@ static void receive(struct supervisor *s, enum child_id id)
 				(void)kill(child->pid, SIGKILL);
 			return;
 		}
+		child->heard_ms = clock_mono_ms();
 		take_message(s, id, &msg);
 		handover_msg_done(&msg);
 		supervisor_act(s);
@@ -262,6 +267,7 @@ static void start(struct supervisor *s)
 		.rate_count = settings->auto_restart_rate.count,
 		.rate_period_ms = settings->auto_restart_rate.period_ms,
 		.load_timeout_ms = LOAD_TIMEOUT_MS,
+		.commit_timeout_ms = COMMIT_TIMEOUT_MS,
 		.stop_timeout_ms = settings->token_timeout_ms + STOP_GRACE_MS,
 	};
 

@@ -5,25 +5,29 @@
 #include "base/log.h"
 #include "config/handover.h"
 #include "config/logsetup.h"
-#include "config/question.h"
 #include "daemon/milterproc.h"
 #include "daemon/notify.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-/* A child that owes so many answers is asked no more. */
-#define UNANSWERED_MAX 64u
+/* A child that owes an answer, has no other work and says nothing for so long is stuck. */
+#define SILENT_MS 10000
 
 void supervisor_lost(struct supervisor *s, enum child_id id, const char *what, enum err err)
 {
-	const struct child *child = &s->child[id];
+	struct child *child = &s->child[id];
 
+	if (child->lost)
+		return; /* that was said, and it is killed already */
+	child->lost = true;
 	log_line(LOG_LEVEL_ERROR, "%s process: %s: %s", child_name(id), what, err_text(err));
 	if (child->pid > 0)
 		(void)kill(child->pid, SIGKILL); /* its end is an event like any other */
@@ -35,11 +39,11 @@ static void tell(struct supervisor *s, enum child_id id, enum handover_type type
 	struct child *child = &s->child[id];
 	enum err err;
 
-	if (child->sock < 0)
+	if (child->sock < 0 || child->lost)
 		return;
-	err = handover_send(child->sock, type, generation, text, fd);
+	err = handover_send_now(child->sock, type, generation, text, fd);
 	if (err != ERR_OK && err != ERR_PEER_LOST)
-		supervisor_lost(s, id, "cannot be reached", err);
+		supervisor_lost(s, id, "does not read what it is told; it is killed", err);
 }
 
 static void spawn(struct supervisor *s, enum child_id id)
@@ -73,8 +77,9 @@ static void spawn(struct supervisor *s, enum child_id id)
 	(void)close(pair[1]);
 	child->sock = pair[0];
 	child->starts++;
-	child->unanswered = 0;
-	child->started_ms = clock_mono_ms();
+	child->owed = (struct questions_owed){ .count = 0 };
+	child->lost = false;
+	child->started_ms = child->heard_ms = clock_mono_ms();
 	for (size_t i = 0; id == CHILD_SIGNER && i < s->notes_count; i++)
 		tell(s, id, HANDOVER_NOTE, 0, s->notes[i], -1);
 }
@@ -95,14 +100,14 @@ static void send_load(struct supervisor *s, enum child_id id, uint32_t number)
 		s->candidate != NULL && s->candidate->number == number ? s->candidate : s->current;
 	enum err err;
 
-	if (child->sock < 0)
+	if (child->sock < 0 || child->lost)
 		return;
 	if (id == CHILD_SIGNER && g == s->candidate && s->reload.token[0] != '\0')
 		send_other_notes(s, s->reload.token);
 	err = id == CHILD_SIGNER ? generation_send_signer(g, child->sock)
 				 : generation_send_milter(g, child->sock);
 	if (err != ERR_OK && err != ERR_PEER_LOST)
-		supervisor_lost(s, id, "cannot be given the configuration", err);
+		supervisor_lost(s, id, "cannot be given the configuration; it is killed", err);
 }
 
 static void pair_children(struct supervisor *s)
@@ -143,20 +148,51 @@ void supervisor_forget_notes(struct supervisor *s, const char *token)
 	s->notes_count = kept;
 }
 
+static bool is_stuck(const struct supervisor *s, enum child_id id, int64_t now_ms)
+{
+	const struct child *child = &s->child[id];
+	struct pollfd p = { .fd = child->sock, .events = POLLIN };
+
+	/* What it said while we were busy ourselves is not read yet. */
+	return child->owed.count > 0 && lifecycle_is_idle(&s->lifecycle, id) &&
+	       now_ms - child->owed.asked_ms[0] >= SILENT_MS &&
+	       now_ms - child->heard_ms >= SILENT_MS && poll(&p, 1, 0) == 0;
+}
+
 void supervisor_ask(struct supervisor *s, enum child_id id, const char *text,
 		    struct question *ret_question)
 {
 	struct child *child = &s->child[id];
-	struct question q = { .fd = -1 };
-	uint32_t number = ++s->last_question;
+	int64_t now_ms = clock_mono_ms();
+	uint32_t number;
+	int fd = -1;
+	enum err err;
 
-	*ret_question = q;
-	if (child->sock < 0 || child->unanswered >= UNANSWERED_MAX ||
-	    question_ask(child->sock, number, text, &q.fd) != ERR_OK)
+	*ret_question = (struct question){ .fd = -1 };
+	if (is_stuck(s, id, now_ms))
+		supervisor_lost(s, id, "answers no questions any more; it is killed", ERR_TIMEOUT);
+	if (child->sock < 0 || child->lost || child->owed.count == QUESTIONS_OWED_MAX)
 		return;
-	child->unanswered++;
-	q.number = number;
-	*ret_question = q;
+	if (++s->last_question == 0)
+		s->last_question = 1;
+	number = s->last_question;
+	err = question_ask(child->sock, number, text, &fd);
+	if (err == ERR_BUSY)
+		supervisor_lost(s, id, "does not read what it is told; it is killed", err);
+	if (err != ERR_OK)
+		return;
+	(void)questions_owed_add(&child->owed, number, now_ms);
+	*ret_question = (struct question){ .number = number, .fd = fd };
+}
+
+void supervisor_answered(struct supervisor *s, enum child_id id, uint32_t number)
+{
+	if (!questions_owed_take(&s->child[id].owed, number)) {
+		supervisor_lost(s, id, "answers what it was not asked; it is killed", ERR_PROTOCOL);
+		return;
+	}
+	supervisor_watchdog_answered(s, id, number);
+	supervisor_control_answered(s, id, number);
 }
 
 void supervisor_question_done(struct question *q)
@@ -166,26 +202,33 @@ void supervisor_question_done(struct question *q)
 	*q = (struct question){ .fd = -1 };
 }
 
-static void reloaded(struct supervisor *s)
+/* The children were told; one that dies now comes back with the new generation. */
+static void switched(struct supervisor *s)
 {
-	bool whole = s->reload.token[0] == '\0';
+	struct reload *r = &s->reload;
 
 	generation_free(&s->current);
 	s->current = s->candidate;
 	s->candidate = NULL;
+	memcpy(r->switched, r->token, sizeof(r->switched));
 	/* A reload is what lets a refused PIN be tried again. */
-	supervisor_forget_notes(s, whole ? NULL : s->reload.token);
+	supervisor_forget_notes(s, r->switched[0] == '\0' ? NULL : r->switched);
 	logsetup_apply(s->current->settings);
-	if (whole)
+}
+
+static void reloaded(struct supervisor *s, const struct lifecycle_action *a)
+{
+	if (s->reload.switched[0] == '\0')
 		log_line(LOG_LEVEL_INFO, "configuration reloaded from %s",
 			 s->options->source.path != NULL ? s->options->source.path
 							 : "the command line");
 	else
-		log_line(LOG_LEVEL_INFO, "token %s: its PIN was read anew", s->reload.token);
+		log_line(LOG_LEVEL_INFO, "token %s: its PIN was read anew", s->reload.switched);
 	notify_ready();
 	s->reload.done++;
-	(void)snprintf(s->reload.text, sizeof(s->reload.text), "ok");
-	supervisor_reload_ended(s, s->current->number);
+	if (s->candidate == NULL) /* else the text is the next one's by now */
+		(void)snprintf(s->reload.text, sizeof(s->reload.text), "ok");
+	supervisor_reload_ended(s, a->generation, "ok");
 }
 
 static void reload_failed(struct supervisor *s, const struct lifecycle_action *a)
@@ -197,7 +240,7 @@ static void reload_failed(struct supervisor *s, const struct lifecycle_action *a
 	s->reload.failed++;
 	if (s->reload.text[0] == '\0') /* else a child said more */
 		(void)snprintf(s->reload.text, sizeof(s->reload.text), "%s", a->reason);
-	supervisor_reload_ended(s, a->generation);
+	supervisor_reload_ended(s, a->generation, s->reload.text);
 }
 
 static void act(struct supervisor *s, const struct lifecycle_action *a)
@@ -227,6 +270,9 @@ static void act(struct supervisor *s, const struct lifecycle_action *a)
 		tell(s, a->child, HANDOVER_STOP, 0, NULL, -1);
 		break;
 	case LIFECYCLE_KILL:
+		if (a->reason != NULL)
+			log_line(LOG_LEVEL_ERROR, "%s process: %s; it is killed",
+				 child_name(a->child), a->reason);
 		if (child->pid > 0)
 			(void)kill(child->pid, SIGKILL);
 		break;
@@ -234,8 +280,11 @@ static void act(struct supervisor *s, const struct lifecycle_action *a)
 		daemonize_done(&s->daemonize, EX_OK);
 		notify_ready();
 		break;
+	case LIFECYCLE_SWITCHED:
+		switched(s);
+		break;
 	case LIFECYCLE_RELOADED:
-		reloaded(s);
+		reloaded(s, a);
 		break;
 	case LIFECYCLE_RELOAD_FAILED:
 		reload_failed(s, a);

@@ -225,12 +225,10 @@ static bool is_waiting(const struct command *command)
 
 void supervisor_control_answered(struct supervisor *s, enum child_id id, uint32_t number)
 {
-	if (s->child[id].unanswered > 0)
-		s->child[id].unanswered--;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		struct command *command = &s->commands[i];
 
-		if (command->row == NULL || number == 0 || command->questions[id].number != number)
+		if (command->row == NULL || command->questions[id].number != number)
 			continue;
 		command->questions[id].answered = true;
 		if (!is_waiting(command))
@@ -238,13 +236,13 @@ void supervisor_control_answered(struct supervisor *s, enum child_id id, uint32_
 	}
 }
 
-void supervisor_reload_ended(struct supervisor *s, uint32_t generation)
+void supervisor_reload_ended(struct supervisor *s, uint32_t generation, const char *text)
 {
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		if (s->commands[i].row == NULL || s->commands[i].generation != generation)
 			continue;
-		if (strcmp(s->reload.text, "ok") != 0) {
-			refuse(s, i, s->reload.text);
+		if (strcmp(text, "ok") != 0) {
+			refuse(s, i, text);
 		} else {
 			forget(&s->commands[i]);
 			control_answer(&s->control, i, SLICE_LIT("ok\n"));

@@ -70,8 +70,8 @@ static void hand_over(struct supervisor *s)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return;
-	if (handover_send(m->sock, HANDOVER_LISTEN, 0, NULL, m->listen_fd) == ERR_OK &&
-	    handover_send(m->sock, HANDOVER_PEER, 0, NULL, pair[1]) == ERR_OK)
+	if (handover_send_now(m->sock, HANDOVER_LISTEN, 0, NULL, m->listen_fd) == ERR_OK &&
+	    handover_send_now(m->sock, HANDOVER_PEER, 0, NULL, pair[1]) == ERR_OK)
 		(void)control_add(&s->control, pair[0]);
 	else
 		(void)close(pair[0]);

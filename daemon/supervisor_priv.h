@@ -2,6 +2,7 @@
 #ifndef DAEMON_SUPERVISOR_PRIV_H
 #define DAEMON_SUPERVISOR_PRIV_H
 
+#include "config/question.h"
 #include "daemon/child.h"
 #include "daemon/control.h"
 #include "daemon/daemonize.h"
@@ -12,10 +13,10 @@
 
 #include <limits.h>
 
-/* Notes of the signer that outlive it; it makes one a token. */
-#define NOTES_MAX 256u
-
-/* Lies beside our own program. */
+/* Notes of the signer that outlive it; it makes one a token. All of them have room in the socket of
+ * one that starts. */
+#define NOTES_MAX 64u
+#define NOTE_BYTES_MAX 512u
 
 /* A question to a child (config/question.h). */
 struct question {
@@ -34,8 +35,9 @@ struct command {
 
 /* A reload, or the last one; the PIN of one token is a small reload. */
 struct reload {
-	char token[256]; /* whose PIN is read anew; empty: everything is */
-	char text[512];	 /* "ok", or why it failed; empty: none so far */
+	char token[256];    /* whose PIN is read anew; empty: everything is */
+	char switched[256]; /* the same of the one that is in force, but not yet in each child */
+	char text[512];	    /* "ok", or why it failed; empty: none so far */
 	uint64_t done;
 	uint64_t failed;
 };
@@ -64,8 +66,10 @@ struct child {
 	pid_t pid; /* -1: none */
 	int sock;  /* -1: none */
 	unsigned starts;
-	unsigned unanswered; /* questions, by this process */
+	struct questions_owed owed;
+	bool lost; /* given up: it is killed */
 	int64_t started_ms;
+	int64_t heard_ms; /* its last message */
 	struct child_user user;
 	char path[PATH_MAX];
 };
@@ -118,13 +122,16 @@ bool supervisor_note_is_of(const char *note, const char *token);
  * @return its number; 0: it could not be read, s->reload.text says why
  */
 uint32_t supervisor_reload(struct supervisor *s, const char *token);
-/** A reload ended; s->reload.text says how. */
-void supervisor_reload_ended(struct supervisor *s, uint32_t generation);
+/** A reload ended. @param text "ok", or why it failed */
+void supervisor_reload_ended(struct supervisor *s, uint32_t generation, const char *text);
 
-/** Ask a child; it may be gone or silent, then it is not asked. */
+/** Ask a child; it may be gone or silent, then it is not asked. One that is silent for too long, or
+ * reads nothing, is given up. */
 void supervisor_ask(struct supervisor *s, enum child_id id, const char *text,
 		    struct question *ret_question);
 void supervisor_question_done(struct question *q);
+/** HANDOVER_ANSWER came: to whom it belongs. */
+void supervisor_answered(struct supervisor *s, enum child_id id, uint32_t number);
 
 /** Bind the control socket. @return as listen_open() */
 NODISCARD enum err supervisor_control_open(struct supervisor *s, struct err_detail *detail);

@@ -35,27 +35,19 @@ void supervisor_watchdog_start(struct supervisor *s)
 	s->watchdog.next_ms = clock_mono_ms();
 }
 
-/* One that starts, or loads the tables of a reload, has other things to do; both have deadlines of
- * their own. */
-static bool may_be_asked(const struct supervisor *s, enum child_id id)
-{
-	return s->lifecycle.child[id].state == CHILD_UP &&
-	       (!s->lifecycle.child[id].asked || s->lifecycle.child[id].voted);
-}
-
 /* Did it answer since the last turn, as far as it had to? */
 static bool is_well(struct supervisor *s, enum child_id id)
 {
 	struct question *q = &s->watchdog.questions[id];
 
-	return !may_be_asked(s, id) || q->number == 0 || q->answered;
+	return !lifecycle_is_idle(&s->lifecycle, id) || q->number == 0 || q->answered;
 }
 
 static void ask_again(struct supervisor *s, enum child_id id)
 {
 	struct question *q = &s->watchdog.questions[id];
 
-	if (!may_be_asked(s, id)) {
+	if (!lifecycle_is_idle(&s->lifecycle, id)) {
 		supervisor_question_done(q);
 	} else if (q->number == 0 || q->answered) { /* else the answer may still come */
 		supervisor_question_done(q);
@@ -92,7 +84,7 @@ void supervisor_watchdog_answered(struct supervisor *s, enum child_id id, uint32
 {
 	struct question *q = &s->watchdog.questions[id];
 
-	if (q->number == number && number != 0)
+	if (q->number == number)
 		q->answered = true;
 }
 

@@ -191,6 +191,7 @@ static void commit(struct process *p, uint32_t generation)
 	keycheck_stop(&p->check);
 	p->check = keycheck_new(p->current, process_is_new);
 	p->ready_by_ms = clock_mono_ms() + READY_WAIT_MS;
+	say(HANDOVER_COMMITTED, generation, NULL);
 }
 
 static void keep_note(struct process *p, struct handover_msg *msg)
@@ -283,6 +284,7 @@ static void take_order(struct process *p)
 	case HANDOVER_FAILED:
 	case HANDOVER_READY:
 	case HANDOVER_ANSWER:
+	case HANDOVER_COMMITTED:
 		leave(SIGNER_EXIT_LOST);
 	}
 	handover_msg_done(&msg);

@@ -47,6 +47,9 @@ class Base(harness.Case):
         harness.wait_for(lambda: len(self.ask("keys")["keys"]) == count, 20, f"{count} keys")
         return self.ask("keys")["keys"]
 
+    def all_up(self):
+        harness.wait_for(lambda: all(row["up"] for row in self.ask("status")["processes"]), 20, "both processes are up")
+
     def ask_raw(self, data, timeout=30):
         """Send bytes, @return all that comes back."""
         with socket.socket(socket.AF_UNIX) as sock:
@@ -168,6 +171,33 @@ class Control(Base):
             return rows["signer"]["restarts"] == 1 and rows["signer"]["up"] == 1 and rows["milter"]["restarts"] == 0
         harness.wait_for(back, 20, "the signer process is back")
         self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+
+    def test_children_that_are_stuck_are_started_anew(self):
+        """They owe answers, read nothing and say nothing. The supervisor does not wait for them, and says so once."""
+        for kind in ("signer", "milter"):
+            daemon = self.file_key_daemon({**self.control, "ControlSocket": self.path(kind)}, allowed=[rf"{kind} process: "])
+            self.socket = self.path(kind)
+            self.all_up()
+            pid = daemon.child(kind)
+            os.kill(pid, harness.signal.SIGSTOP)
+            for _ in range(400):  # more questions than its socket has room for
+                with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
+                    sock.settimeout(5)
+                    sock.connect(self.socket)
+                    sock.sendall(b"metrics\n")
+            started = time.monotonic()
+            self.assertEqual(2, len(self.ask("status")["processes"]))
+            self.assertLess(time.monotonic() - started, 9, "a child's time, not the ten seconds of a full socket")
+
+            def noticed():
+                self.ask_raw(b"status\n")  # for it is asked, not watched
+                return re.findall(rf"{kind} process: (?:answers no questions|does not read).*", daemon.log())
+            self.assertEqual(1, len(harness.wait_for(noticed, 60, "it is noticed")), daemon.log())
+            harness.wait_for(lambda: daemon.child(kind) != pid, 20, f"a new {kind}")
+            self.all_up()
+            self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+            daemon.stop()
+            self.assertEqual(1, len(re.findall("answers no questions|does not read", daemon.log())), daemon.log())
 
 
 class Hostile(Base):

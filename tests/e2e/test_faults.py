@@ -10,7 +10,6 @@ import time
 
 import harness
 import milterclient
-import verifiers
 
 TIMEOUT_S = 3  # TokenTimeout of these daemons: short, so that a hang is seen soon
 ANSWER_S = TIMEOUT_S + 2
@@ -286,14 +285,12 @@ class Tables(harness.Case):
     def test_reload_takes_effect(self):
         self.filter = self.daemon(self.settings)
         pids = self.filter.milter_pid(), self.filter.signer_pid()
-        for number, (selector, reload) in enumerate((("two", signal.SIGHUP), ("one", signal.SIGUSR1))):
+        for selector, reload in (("two", signal.SIGHUP), ("one", signal.SIGUSR1)) * 5:
             self.write("KeyTable", f"key example.com:{selector}:{self.path('key.pem')}\n")
             mark = self.filter.log_mark()
             self.filter.signal(reload)
             self.filter.expect(r"configuration reloaded from ", since=mark)
-            # The line is written when the children are told; they take a moment.
-            harness.wait_for(lambda: verifiers.tags_of(self.filter.send(harness.MESSAGE).signatures[0])["s"] == selector, 10,
-                             "the new table is in force")
+            # The line is written when both children have switched: the next message is signed by the new table.
             self.assert_signed(self.filter.send(harness.MESSAGE), (selector,))
         self.assertEqual(pids, (self.filter.milter_pid(), self.filter.signer_pid()))
 

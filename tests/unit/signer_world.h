@@ -88,7 +88,6 @@ static inline void end(struct world *w)
 		(void)exit_status(w);
 }
 
-/* The next message that is not a note. */
 static inline enum handover_type next_message(struct world *w)
 {
 	handover_msg_done(&w->msg);
@@ -139,6 +138,8 @@ static inline void commit(struct world *w)
 {
 	assert_int_equal(handover_send(w->control, HANDOVER_COMMIT, w->generation, NULL, -1),
 			 ERR_OK);
+	assert_int_equal(next_message(w), HANDOVER_COMMITTED);
+	assert_int_equal(w->msg.generation, w->generation);
 }
 
 static inline void connect_milter(struct world *w)

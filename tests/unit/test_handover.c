@@ -155,6 +155,7 @@ static void small_messages_arrive_as_they_are(void **state)
 		{ HANDOVER_NOTE, "pin-refused tok", false },
 		{ HANDOVER_ASK, "keys a", true },
 		{ HANDOVER_ANSWER, NULL, false },
+		{ HANDOVER_COMMITTED, NULL, false },
 	};
 
 	(void)state;
@@ -226,6 +227,50 @@ static void a_question_gets_its_answer(void **state)
 	handover_msg_done(&m);
 	assert_answer(fd, slice_of(huge, QUESTION_ANSWER_BYTES_MAX - 1));
 	free(huge);
+}
+
+static void who_does_not_read_is_not_waited_for(void **state)
+{
+	AUTO(settings_free) struct settings *s = settings_new();
+	AUTO(files_free) struct files *f = files_new_closed();
+	int64_t started_ms = clock_mono_ms();
+	unsigned asked = 0;
+	enum err e;
+	int fd;
+
+	(void)state;
+	while ((e = question_ask(pair[0], 7, "status", &fd)) == ERR_OK) {
+		(void)close(fd);
+		asked++;
+	}
+	assert_int_equal(e, ERR_BUSY);
+	assert_true(asked > QUESTIONS_OWED_MAX); /* and room for orders, whatever it owes */
+	assert_int_equal(handover_send_now(pair[0], HANDOVER_STOP, 0, NULL, -1), ERR_BUSY);
+	assert_int_equal(handover_send_load(pair[0], 1, s, f), ERR_BUSY);
+	assert_true(clock_mono_ms() - started_ms < HANDOVER_SEND_TIMEOUT_MS / 2);
+}
+
+static void only_what_is_owed_can_be_paid(void **state)
+{
+	struct questions_owed o = { .count = 0 };
+
+	(void)state;
+	assert_false(questions_owed_take(&o, 0));
+	for (uint32_t i = 1; i <= QUESTIONS_OWED_MAX; i++)
+		assert_true(questions_owed_add(&o, i, 100 + i));
+	assert_false(questions_owed_add(&o, 1000, 1000));
+	assert_true(questions_owed_take(&o, 5));
+	assert_false(questions_owed_take(&o, 5));
+	assert_false(questions_owed_take(&o, 1000));
+	assert_int_equal(o.asked_ms[0], 101);
+	assert_true(questions_owed_take(&o, 1));
+	assert_int_equal(o.asked_ms[0], 102);
+	assert_int_equal(o.numbers[3], 6);
+	assert_int_equal(o.count, QUESTIONS_OWED_MAX - 2);
+	assert_true(questions_owed_take(&o, QUESTIONS_OWED_MAX));
+	assert_true(questions_owed_add(&o, 2000, 2000));
+	assert_int_equal(o.numbers[o.count - 1], 2000);
+	assert_int_equal(o.asked_ms[o.count - 1], 2000);
 }
 
 /* A child that was taken over. */
@@ -313,12 +358,13 @@ static void hostile_packets_are_refused_and_leave_no_descriptor(void **state)
 	} cases[] = {
 		{ { 1, HANDOVER_READY, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
 		{ { MAGIC, 0, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
-		{ { MAGIC, 13, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
+		{ { MAGIC, HANDOVER_COMMITTED + 1, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
 		{ { MAGIC, HANDOVER_ASK, 1, 0, 4 }, SLICE_LIT("keys"), NULL, 0 },
 		{ { MAGIC, HANDOVER_ASK, 1, 2, 4 }, SLICE_LIT("keys"), two, 2 },
 		{ { MAGIC, HANDOVER_ASK, 1, 1, 3 }, SLICE_LIT("a\0b"), one, 1 },
 		{ { MAGIC, HANDOVER_ANSWER, 1, 1, 0 }, SLICE_LIT(""), one, 1 },
 		{ { MAGIC, HANDOVER_ANSWER, 1, 0, 1 }, SLICE_LIT("x"), NULL, 0 },
+		{ { MAGIC, HANDOVER_COMMITTED, 1, 0, 1 }, SLICE_LIT("x"), NULL, 0 },
 		{ { MAGIC, 0xffffffff, 1, 0, 0 }, SLICE_LIT(""), NULL, 0 },
 		{ { MAGIC, HANDOVER_READY, 1, 0, 5 }, SLICE_LIT(""), NULL, 0 },
 		{ { MAGIC, HANDOVER_READY, 1, 0, 0 }, SLICE_LIT("x"), NULL, 0 },
@@ -377,6 +423,8 @@ int main(void)
 		WITH_PAIR(two_hundred_files_travel_and_one_more_does_not),
 		WITH_PAIR(small_messages_arrive_as_they_are),
 		WITH_PAIR(a_question_gets_its_answer),
+		WITH_PAIR(who_does_not_read_is_not_waited_for),
+		cmocka_unit_test(only_what_is_owed_can_be_paid),
 		WITH_PAIR(an_answer_cannot_fill_memory),
 		WITH_PAIR(waiting_ends_at_the_deadline_and_when_the_peer_dies),
 		WITH_PAIR(hostile_packets_are_refused_and_leave_no_descriptor),

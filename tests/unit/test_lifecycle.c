@@ -16,6 +16,7 @@ static int64_t now = 1000;
 static const struct lifecycle_options defaults = {
 	.restart = true,
 	.load_timeout_ms = 60000,
+	.commit_timeout_ms = 10000,
 	.stop_timeout_ms = 25000,
 };
 
@@ -32,6 +33,7 @@ static const char *actions(void)
 		[LIFECYCLE_STOP] = "stop",
 		[LIFECYCLE_KILL] = "kill",
 		[LIFECYCLE_IN_SERVICE] = "service",
+		[LIFECYCLE_SWITCHED] = "switched",
 		[LIFECYCLE_RELOADED] = "reloaded",
 		[LIFECYCLE_RELOAD_FAILED] = "failed",
 		[LIFECYCLE_RESTARTING] = "restarting",
@@ -50,7 +52,8 @@ static const char *actions(void)
 		    a.what == LIFECYCLE_ABORT)
 			len += (size_t)snprintf(line + len, sizeof(line) - len, "(%s,%u)",
 						child_name(a.child), a.generation);
-		else if (a.what == LIFECYCLE_RELOADED || a.what == LIFECYCLE_RELOAD_FAILED)
+		else if (a.what == LIFECYCLE_SWITCHED || a.what == LIFECYCLE_RELOADED ||
+			 a.what == LIFECYCLE_RELOAD_FAILED)
 			len += (size_t)snprintf(line + len, sizeof(line) - len, "(%u)",
 						a.generation);
 		else if (a.what == LIFECYCLE_EXIT)
@@ -72,12 +75,19 @@ static void begin(const struct lifecycle_options *options)
 	lifecycle_start(&lc, options, 1, now);
 }
 
+static void both_committed(uint32_t generation)
+{
+	lifecycle_committed(&lc, CHILD_SIGNER, generation);
+	lifecycle_committed(&lc, CHILD_MILTER, generation);
+}
+
 /* Both processes in service with generation 1. */
 static void in_service(const struct lifecycle_options *options)
 {
 	begin(options);
 	lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
 	lifecycle_loaded(&lc, CHILD_MILTER, 1, now);
+	both_committed(1);
 	lifecycle_ready(&lc, CHILD_SIGNER, now);
 	lifecycle_ready(&lc, CHILD_MILTER, now);
 	(void)actions();
@@ -179,6 +189,7 @@ static void the_delay_doubles_and_a_quiet_time_forgets_it(void **state)
 		lifecycle_tick(&lc, now);
 		assert_string_equal(actions(), "spawn(signer) load(signer,1)");
 		lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
+		lifecycle_committed(&lc, CHILD_SIGNER, 1);
 		lifecycle_ready(&lc, CHILD_SIGNER, now);
 		(void)actions();
 	}
@@ -196,7 +207,13 @@ static void a_reload_switches_both_or_none(void **state)
 	lifecycle_loaded(&lc, CHILD_MILTER, 2, now);
 	assert_string_equal(actions(), "");
 	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
-	assert_string_equal(actions(), "commit(signer,2) commit(milter,2) reloaded(2)");
+	assert_string_equal(actions(), "commit(signer,2) commit(milter,2) switched(2)");
+	lifecycle_committed(&lc, CHILD_MILTER, 2);
+	assert_string_equal(actions(), "");
+	lifecycle_committed(&lc, CHILD_SIGNER, 2);
+	assert_string_equal(actions(), "reloaded(2)");
+	both_committed(2);
+	assert_string_equal(actions(), "");
 
 	lifecycle_reload(&lc, 3, now);
 	(void)actions();
@@ -233,8 +250,76 @@ static void a_reload_waits_for_a_child_that_is_starting(void **state)
 	lifecycle_loaded(&lc, CHILD_MILTER, 2, now);
 	lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
 	assert_string_equal(actions(), "commit(signer,1) pair load(signer,2)");
+	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now); /* but it never said that it uses 1 */
+	assert_string_equal(actions(), "");
+	lifecycle_committed(&lc, CHILD_SIGNER, 1);
 	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
-	assert_string_equal(actions(), "commit(signer,2) commit(milter,2) reloaded(2)");
+	assert_string_equal(actions(), "commit(signer,2) commit(milter,2) switched(2)");
+	both_committed(2);
+	assert_string_equal(actions(), "reloaded(2)");
+}
+
+/* The children were told to switch to generation 2; the milter has done so. */
+static void half_switched(void)
+{
+	in_service(&defaults);
+	lifecycle_reload(&lc, 2, now);
+	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
+	lifecycle_loaded(&lc, CHILD_MILTER, 2, now);
+	lifecycle_committed(&lc, CHILD_MILTER, 2);
+	(void)actions();
+	assert_true(lifecycle_is_idle(&lc, CHILD_MILTER));
+	assert_false(lifecycle_is_idle(&lc, CHILD_SIGNER));
+}
+
+static void a_child_that_does_not_switch_is_started_anew_with_the_new_tables(void **state)
+{
+	struct lifecycle_action a;
+
+	(void)state;
+	half_switched();
+	lifecycle_committed(&lc, CHILD_SIGNER, 1); /* nobody asked for that */
+	assert_int_equal(lifecycle_wait_ms(&lc, now), 10000);
+	now += 10000;
+	lifecycle_tick(&lc, now);
+	assert_true(lifecycle_next(&lc, &a));
+	assert_int_equal(a.what, LIFECYCLE_KILL);
+	assert_int_equal(a.child, CHILD_SIGNER);
+	assert_string_equal(a.reason, "it did not switch to its tables in time");
+	lifecycle_exited(&lc, CHILD_SIGNER, -9, now);
+	assert_string_equal(actions(), "restarting(signer,0) spawn(signer) load(signer,2)");
+	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
+	assert_string_equal(actions(), "commit(signer,2) pair");
+	lifecycle_committed(&lc, CHILD_SIGNER, 2);
+	assert_string_equal(actions(), "reloaded(2)");
+}
+
+static void a_reload_while_children_switch_waits_for_them(void **state)
+{
+	(void)state;
+	half_switched();
+	lifecycle_reload(&lc, 3, now);
+	assert_string_equal(actions(), "load(signer,3) load(milter,3)");
+	lifecycle_loaded(&lc, CHILD_MILTER, 3, now);
+	lifecycle_committed(&lc, CHILD_SIGNER, 2);
+	assert_string_equal(actions(), "reloaded(2)");
+	lifecycle_loaded(&lc, CHILD_SIGNER, 3, now);
+	assert_string_equal(actions(), "commit(signer,3) commit(milter,3) switched(3)");
+	both_committed(3);
+	assert_string_equal(actions(), "reloaded(3)");
+}
+
+static void a_stop_while_children_switch_gives_them_time(void **state)
+{
+	(void)state;
+	half_switched();
+	lifecycle_stop(&lc, now);
+	assert_string_equal(actions(), "stop(milter)");
+	lifecycle_committed(&lc, CHILD_SIGNER, 2);
+	assert_string_equal(actions(), "");
+	assert_int_equal(lifecycle_wait_ms(&lc, now), 25000); /* the milter's */
+	lifecycle_tick(&lc, now + 20000);
+	assert_string_equal(actions(), "");
 }
 
 static void a_newer_reload_takes_the_place_of_one_under_way(void **state)
@@ -295,6 +380,7 @@ static void die_and_return(enum child_id id)
 	now += LIFECYCLE_BACKOFF_MAX_MS;
 	lifecycle_tick(&lc, now);
 	lifecycle_loaded(&lc, id, 1, now);
+	lifecycle_committed(&lc, id, 1);
 	lifecycle_ready(&lc, id, now);
 }
 
@@ -408,6 +494,9 @@ int main(void)
 		cmocka_unit_test(a_reload_switches_both_or_none),
 		cmocka_unit_test(a_death_during_a_reload_aborts_it),
 		cmocka_unit_test(a_reload_waits_for_a_child_that_is_starting),
+		cmocka_unit_test(a_child_that_does_not_switch_is_started_anew_with_the_new_tables),
+		cmocka_unit_test(a_reload_while_children_switch_waits_for_them),
+		cmocka_unit_test(a_stop_while_children_switch_gives_them_time),
 		cmocka_unit_test(a_newer_reload_takes_the_place_of_one_under_way),
 		cmocka_unit_test(a_reload_that_is_not_answered_is_given_up),
 		cmocka_unit_test(a_child_that_never_loads_is_killed),

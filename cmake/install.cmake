@@ -1,4 +1,4 @@
-# What `cmake --install build/release` puts where. hsmdkim looks for hsmdkim-signer and hsmdkim-metrics in its own folder, so all go to the same one.
+# What `cmake --install build/release` puts where. hsmdkim looks for the programs of its processes in its own folder, so all go to the same one.
 include(GNUInstallDirs)
 
 file(GLOB tool_mains ${CMAKE_SOURCE_DIR}/tools/main/hsmdkim-*.c)
@@ -7,7 +7,7 @@ foreach(main ${tool_mains})
         get_filename_component(name ${main} NAME_WE)
         list(APPEND tool_names ${name})
 endforeach()
-install(TARGETS hsmdkim hsmdkim-signer hsmdkim-metrics ${tool_names} RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
+install(TARGETS hsmdkim hsmdkim-signer hsmdkim-metrics hsmdkim-reports ${tool_names} RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 
 file(GLOB manual_pages_8 ${CMAKE_SOURCE_DIR}/man/*.8)
 install(FILES ${manual_pages_8} DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)

@@ -8,6 +8,7 @@
  *     COMMIT gen, ABORT gen        switch to them, drop them
  *     PEER fd                      a signer to speak to; (signer) a milter to serve
  *     LISTEN fd                    (milter) the listening socket
+ *     REPORTS fd                   (milter, reports) where failure reports are asked for
  *     ASK number text fd           a question, see config/question.h
  *     STOP                         finish what is in flight, then exit 0
  *   child -> supervisor
@@ -45,6 +46,7 @@ enum handover_type {
 	HANDOVER_ASK,
 	HANDOVER_ANSWER,
 	HANDOVER_COMMITTED,
+	HANDOVER_REPORTS,
 };
 
 struct handover_msg {
@@ -53,7 +55,7 @@ struct handover_msg {
 	char *text;		   /**< FAILED, NOTE, ASK: NUL-terminated; else NULL */
 	struct settings *settings; /**< LOAD */
 	struct files *files;	   /**< LOAD: a closed set */
-	int fd;			   /**< PEER, LISTEN, ASK: owned by the message; else -1 */
+	int fd;			   /**< PEER, LISTEN, ASK, REPORTS: owned by the message; else -1 */
 };
 
 void handover_msg_done(struct handover_msg *m);
@@ -77,7 +79,7 @@ NODISCARD enum err handover_send_load(int sock, uint32_t generation, const struc
 /**
  * Any other message; waits for room: for children, whose supervisor they trust.
  * @param text FAILED, NOTE, ASK; else NULL
- * @param fd   PEER, LISTEN, ASK; stays the caller's. Else -1
+ * @param fd   PEER, LISTEN, ASK, REPORTS; stays the caller's. Else -1
  * @return as handover_send_load(); ERR_TIMEOUT in the place of ERR_BUSY
  */
 NODISCARD enum err handover_send(int sock, enum handover_type type, uint32_t generation,

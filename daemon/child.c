@@ -163,7 +163,8 @@ __attribute__((noreturn)) static void run(const struct child_program *program, i
 		child_fail(program->path);
 	become(program->user);
 	/* Both are cleared when the user changes, so after it. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
+	    (!program->may_gain && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0))
 		child_fail("prctl");
 	if (getppid() != supervisor)
 		_exit(EX_UNAVAILABLE);

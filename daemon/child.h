@@ -28,7 +28,8 @@ struct child_program {
 	char *const *argv;	       /**< NULL-terminated */
 	const struct child_user *user; /**< used only when we are root */
 	bool quiet;		       /**< standard error is /dev/null: it has no terminal */
-	bool keep_credentials;	       /**< leave $CREDENTIALS_DIRECTORY in its environment */
+	bool may_gain;	       /**< programs that it starts may have rights of their own (setgid) */
+	bool keep_credentials; /**< leave $CREDENTIALS_DIRECTORY in its environment */
 };
 
 /**

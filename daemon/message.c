@@ -55,6 +55,7 @@ enum err message_begin(struct milter_env *env, struct arena *arena, const struct
 	m->counted = !atomic_load(&env->draining);
 	if (m->counted)
 		atomic_fetch_add(&env->in_flight, 1);
+	m->sender = slice_of("", 0);
 	mailcount_seen(&env->mail);
 	*ret_message = m;
 	return ERR_OK;
@@ -92,6 +93,14 @@ static struct slice without_brackets(struct slice address)
 	if (address.len >= 2 && address.ptr[0] == '<' && address.ptr[address.len - 1] == '>')
 		return slice_sub(address, 1, address.len - 1);
 	return address;
+}
+
+void message_sender(struct message *m, const char *address)
+{
+	enum err err = arena_dup(m->arena, without_brackets(slice_str(address)), &m->sender);
+
+	if (err != ERR_OK)
+		message_fail(m, POLICY_INTERNAL_ERROR, err);
 }
 
 static enum err grow_recipients(struct message *m)

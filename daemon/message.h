@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "daemon/mailcount.h"
 #include "daemon/mta.h"
+#include "daemon/reporter.h"
 #include "daemon/snapshot.h"
 #include "dns/source.h"
 #include "signer/client.h"
@@ -21,8 +22,9 @@
 struct milter_env {
 	struct snapshot_slot *slot;
 	struct sigclient *signer;
-	struct dns_source *dns; /**< of key records; NULL: this process does not verify */
-	bool dnssec;		/**< its answers are validated */
+	struct dns_source *dns;	   /**< of key records; NULL: this process does not verify */
+	bool dnssec;		   /**< its answers are validated */
+	struct reporter *reporter; /**< NULL: no failure reports */
 	const struct clock_ops *clock;
 	struct mailcount mail;
 	atomic_uint in_flight; /**< messages between MAIL FROM and their end */
@@ -49,6 +51,8 @@ NODISCARD enum err message_begin(struct milter_env *env, struct arena *arena,
 /** Release what is not in the arena; unfinished requests are given up. *m may be NULL. */
 void message_done(struct message **m);
 
+/** @param address as in the envelope; may be NULL */
+void message_sender(struct message *m, const char *address);
 /** @param address with or without angle brackets */
 void message_recipient(struct message *m, struct slice address);
 void message_header(struct message *m, struct slice name, struct slice value);

@@ -20,6 +20,7 @@ struct message {
 	struct snapshot *snapshot; /* NULL until the first header field */
 	bool counted;		   /* in env->in_flight */
 
+	struct slice sender; /* of the envelope, without brackets; empty: the null sender */
 	struct slice *recipients;
 	size_t recipients_count;
 	size_t recipients_room;
@@ -71,5 +72,12 @@ NODISCARD enum err message_verify_start(struct message *m);
 /* End of the message: do it, log it, fail the message where it went wrong. */
 void message_sign_end(struct message *m, const struct mta *mta);
 void message_verify_end(struct message *m, const struct mta *mta);
+
+/* AuthservID, or how the MTA calls itself. */
+struct slice message_authserv_id(const struct message *m, const struct mta *mta);
+
+/* Ask for the failure report that a signature wants (SendReports), once the verdicts are there and
+ * what becomes of the message is known. Does not wait. */
+void message_report(struct message *m, const struct mta *mta);
 
 #endif

@@ -52,8 +52,7 @@ enum err message_verify_start(struct message *m)
 	return verifying_start(m->arena, &input, &m->verifying);
 }
 
-/* AuthservID, or how the MTA calls itself. */
-static struct slice authserv_id(const struct message *m, const struct mta *mta)
+struct slice message_authserv_id(const struct message *m, const struct mta *mta)
 {
 	const struct verifyrules *rules = m->snapshot->verify;
 	const char *name = rules->authserv_id;
@@ -78,7 +77,7 @@ static enum err remove_forged(struct message *m, const struct mta *mta)
 {
 	const struct settings *s = m->snapshot->settings;
 	const struct authfields_rules rules = {
-		.authserv_id = authserv_id(m, mta),
+		.authserv_id = message_authserv_id(m, mta),
 		.keep_own = s->keep_auth_results,
 		.remove_all = s->remove_ar_all,
 		.remove_from = m->snapshot->verify->remove_ar_from,
@@ -103,7 +102,7 @@ static enum err add_results(struct message *m, const struct mta *mta)
 	const struct settings *s = m->snapshot->settings;
 	const char *job = mta->ops->macro(mta->ctx, "i");
 	const struct authres_write how = {
-		.authserv_id = authserv_id(m, mta),
+		.authserv_id = message_authserv_id(m, mta),
 		.job_id = slice_str(s->authserv_id_with_job_id ? job : NULL),
 		.no_header_b = s->no_header_b,
 		.leading_space = m->peer->leading_space,
@@ -200,6 +199,18 @@ static void fail_anew(struct message *m, enum err err)
 	message_fail(m, policy_for_verifying(err), err);
 }
 
+/* What the message gets before it goes on. */
+static enum err change(struct message *m, const struct mta *mta)
+{
+	enum err err = remove_forged(m, mta);
+
+	if (err == ERR_OK && m->verified)
+		err = add_results(m, mta);
+	if (err == ERR_OK && m->verified)
+		err = treat_bad(m, mta);
+	return err;
+}
+
 void message_verify_end(struct message *m, const struct mta *mta)
 {
 	char id_text[QUEUE_ID_BYTES];
@@ -213,13 +224,11 @@ void message_verify_end(struct message *m, const struct mta *mta)
 		judge(m, message_queue_id(mta, id_text, sizeof(id_text)));
 	else if (err != ERR_OK)
 		message_fail(m, policy_for_verifying(err), err);
-	if (m->headers == NULL || !message_goes_on(m))
-		return;
-	err = remove_forged(m, mta);
-	if (err == ERR_OK && m->verified)
-		err = add_results(m, mta);
-	if (err == ERR_OK && m->verified)
-		err = treat_bad(m, mta);
-	if (err != ERR_OK)
-		fail_anew(m, err);
+	if (m->headers != NULL && message_goes_on(m)) {
+		err = change(m, mta);
+		if (err != ERR_OK)
+			fail_anew(m, err);
+	}
+	if (m->verified)
+		message_report(m, mta);
 }

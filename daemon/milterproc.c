@@ -197,6 +197,10 @@ static bool handle(struct proc *p)
 		p->listen_fd = msg.fd;
 		msg.fd = -1;
 		break;
+	case HANDOVER_REPORTS:
+		reporter_attach(p->env.reporter, msg.fd);
+		msg.fd = -1;
+		break;
 	case HANDOVER_ASK:
 		err = answer(p, &msg);
 		break;
@@ -259,7 +263,8 @@ int milterproc_main(void)
 	}
 	p.env.clock = &clock_system;
 	p.env.slot = snapshot_slot_new();
-	if (p.env.slot == NULL)
+	p.env.reporter = reporter_new();
+	if (p.env.slot == NULL || p.env.reporter == NULL)
 		return EX_OSERR;
 	while (p.listen_fd < 0 || p.env.signer == NULL) {
 		if (!handle(&p))

@@ -221,14 +221,23 @@ static enum err enter_landlock(int *ret_abi, struct err_detail *detail)
 	return ERR_OK;
 }
 
-enum err sandbox_lock_process(struct err_detail *detail)
+enum err sandbox_hide_process(struct err_detail *detail)
 {
 	const struct rlimit no_core = { 0, 0 };
 
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && setrlimit(RLIMIT_CORE, &no_core) == 0 &&
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && setrlimit(RLIMIT_CORE, &no_core) == 0)
 		return ERR_OK;
 	err_detail_set(detail, "process limits: %s", strerror(errno));
+	return ERR_DENIED;
+}
+
+enum err sandbox_lock_process(struct err_detail *detail)
+{
+	enum err e = sandbox_hide_process(detail);
+
+	if (e != ERR_OK || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+		return e;
+	err_detail_set(detail, "no new privileges: %s", strerror(errno));
 	return ERR_DENIED;
 }
 

@@ -28,8 +28,11 @@ NODISCARD enum err sandbox_enter_milter(struct sandbox_state *ret_state, struct 
 
 /**
  * The part that every process of ours wants: not dumpable (no core, no ptrace, no /proc/PID/mem for
- * others of the same user), RLIMIT_CORE 0, no new privileges.
+ * others of the same user), RLIMIT_CORE 0.
  * @return ERR_DENIED with a detail
+ */
+NODISCARD enum err sandbox_hide_process(struct err_detail *detail);
+/** And no new privileges, for those that start no foreign program. @return ERR_DENIED with a detail
  */
 NODISCARD enum err sandbox_lock_process(struct err_detail *detail);
 

@@ -105,9 +105,12 @@ static struct message *the_message(struct session *s)
 
 enum answer session_mail(struct session *s, const char *sender)
 {
-	(void)sender;
+	struct message *m;
+
 	session_abort(s);
-	(void)the_message(s);
+	m = the_message(s);
+	if (m != NULL)
+		message_sender(m, sender);
 	return ANSWER_CONTINUE;
 }
 

@@ -131,6 +131,7 @@ static void take_signal(struct supervisor *s)
 	default: /* SIGCHLD */
 		reap(s);
 		supervisor_metrics_reap(s);
+		supervisor_reports_reap(s);
 		break;
 	}
 }
@@ -184,6 +185,7 @@ static void take_message(struct supervisor *s, enum child_id id, struct handover
 	case HANDOVER_LISTEN:
 	case HANDOVER_STOP:
 	case HANDOVER_ASK:
+	case HANDOVER_REPORTS:
 		supervisor_lost(s, id, "breaks the protocol", ERR_PROTOCOL);
 		break;
 	}
@@ -233,6 +235,7 @@ static void turn(struct supervisor *s)
 				 supervisor_control_wait_ms(s));
 
 	wait_ms = sooner(wait_ms, supervisor_metrics_wait_ms(s));
+	wait_ms = sooner(wait_ms, supervisor_reports_wait_ms(s));
 	wait_ms = sooner(wait_ms, supervisor_watchdog_wait_ms(s));
 
 	for (unsigned i = 0; i < CHILD_COUNT; i++)
@@ -249,6 +252,7 @@ static void turn(struct supervisor *s)
 	control_turn(&s->control, clients);
 	supervisor_control_tick(s);
 	supervisor_metrics_tick(s);
+	supervisor_reports_tick(s);
 	supervisor_watchdog_tick(s);
 	supervisor_act(s);
 	lifecycle_tick(&s->lifecycle, clock_mono_ms());
@@ -315,7 +319,8 @@ int supervisor_main(const struct supervisor_options *options)
 	for (unsigned i = 0; i < CHILD_COUNT; i++)
 		s.child[i].pid = s.child[i].sock = -1;
 	control_init(&s.control);
-	s.metrics.listen_fd = s.metrics.sock = s.metrics.pid = -1;
+	supervisor_metrics_init(&s);
+	supervisor_reports_init(&s);
 	s.started_ms = clock_mono_ms();
 	s.daemonize = DAEMONIZE_NONE;
 	status = supervisor_prepare(&s);

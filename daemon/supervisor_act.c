@@ -82,6 +82,8 @@ static void spawn(struct supervisor *s, enum child_id id)
 	child->started_ms = child->heard_ms = clock_mono_ms();
 	for (size_t i = 0; id == CHILD_SIGNER && i < s->notes_count; i++)
 		tell(s, id, HANDOVER_NOTE, 0, s->notes[i], -1);
+	if (id == CHILD_MILTER)
+		tell(s, id, HANDOVER_REPORTS, 0, NULL, s->reports.ask_fd);
 }
 
 /* To a signer that runs: a reload forgets refused PINs, one token's PIN does so only for that. */
@@ -214,6 +216,8 @@ static void switched(struct supervisor *s)
 	/* A reload is what lets a refused PIN be tried again. */
 	supervisor_forget_notes(s, r->switched[0] == '\0' ? NULL : r->switched);
 	logsetup_apply(s->current->settings);
+	if (r->switched[0] == '\0')
+		supervisor_reports_reloaded(s);
 }
 
 static void reloaded(struct supervisor *s, const struct lifecycle_action *a)

@@ -95,7 +95,9 @@ int supervisor_prepare(struct supervisor *s)
 {
 	struct settings_warnings warnings = { NULL, 0 };
 	struct err_detail detail = { "" };
-	enum err err = sandbox_lock_process(&detail);
+	/* Its children give new privileges up themselves, but for the one that starts MTACommand.
+	 */
+	enum err err = sandbox_hide_process(&detail);
 
 	if (err == ERR_OK)
 		err = generation_enter_base(&s->options->source, &detail);
@@ -119,6 +121,8 @@ int supervisor_prepare(struct supervisor *s)
 		err = supervisor_control_open(s, &detail);
 	if (err == ERR_OK)
 		err = supervisor_metrics_open(s, &detail);
+	if (err == ERR_OK)
+		err = supervisor_reports_open(s, &detail);
 	if (err != ERR_OK) {
 		(void)supervisor_complain(err, &detail);
 		return err == ERR_CONFIG ? EX_CONFIG : EX_UNAVAILABLE;
@@ -133,6 +137,7 @@ void supervisor_cleanup(struct supervisor *s)
 		listen_unlink(&s->addr, s->listen_fd);
 		(void)close(s->listen_fd);
 	}
+	supervisor_reports_close(s);
 	supervisor_metrics_close(s);
 	supervisor_control_close(s);
 	if (s->signal_fd >= 0)

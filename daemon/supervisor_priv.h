@@ -9,6 +9,7 @@
 #include "daemon/generation.h"
 #include "daemon/lifecycle.h"
 #include "daemon/listen.h"
+#include "daemon/sidechild.h"
 #include "daemon/supervisor.h"
 
 #include <limits.h>
@@ -42,16 +43,19 @@ struct reload {
 	uint64_t failed;
 };
 
-/* The metrics process; -1 and 0: there is none. */
+/* The metrics process. */
 struct metrics {
+	struct sidechild process;
 	struct listen_addr addr;
-	int listen_fd;
-	pid_t pid;
-	int sock;
-	char path[PATH_MAX];
-	int64_t started_ms;
-	int64_t start_at_ms;
-	int64_t wait_ms; /* before the next start */
+	int listen_fd; /* -1: none is wanted */
+};
+
+/* The reports process, and the socket by which the milter process asks it: both ends stay ours, so
+ * that either process may start anew. */
+struct reports {
+	struct sidechild process;
+	int ask_fd;
+	int serve_fd;
 };
 
 /* The service manager's; interval_ms 0: it wants none. */
@@ -91,6 +95,7 @@ struct supervisor {
 	uint32_t last_question;
 	struct reload reload;
 	struct metrics metrics;
+	struct reports reports;
 	struct watchdog watchdog;
 	int64_t started_ms;
 	char *notes[NOTES_MAX];
@@ -143,6 +148,7 @@ void supervisor_control_tick(struct supervisor *s);
 /** @return milliseconds until it has to be called; -1: not at all */
 int64_t supervisor_control_wait_ms(const struct supervisor *s);
 
+void supervisor_metrics_init(struct supervisor *s);
 /** Bind MetricsListen. @return as metrics_addr_parse() and listen_open() */
 NODISCARD enum err supervisor_metrics_open(struct supervisor *s, struct err_detail *detail);
 void supervisor_metrics_close(struct supervisor *s);
@@ -151,6 +157,16 @@ void supervisor_metrics_tick(struct supervisor *s);
 /** See whether it ended. */
 void supervisor_metrics_reap(struct supervisor *s);
 int64_t supervisor_metrics_wait_ms(const struct supervisor *s);
+
+void supervisor_reports_init(struct supervisor *s);
+/** @return ERR_IO, ERR_LIMIT with a detail */
+NODISCARD enum err supervisor_reports_open(struct supervisor *s, struct err_detail *detail);
+void supervisor_reports_close(struct supervisor *s);
+/** Another configuration is in force: it starts anew with it, or ends. */
+void supervisor_reports_reloaded(struct supervisor *s);
+void supervisor_reports_tick(struct supervisor *s);
+void supervisor_reports_reap(struct supervisor *s);
+int64_t supervisor_reports_wait_ms(const struct supervisor *s);
 
 /** Read $WATCHDOG_USEC: in the process that stays. */
 void supervisor_watchdog_start(struct supervisor *s);

@@ -187,6 +187,13 @@ static enum dkim_reason read_version(UNUSED struct parse *p, const struct tag *t
 	return slice_eq(tag->value, SLICE_LIT("1")) ? DKIM_REASON_GOOD : DKIM_REASON_SIG_VERSION;
 }
 
+/* RFC 6651 section 3.1: other values mean nothing. */
+static enum dkim_reason read_report(struct parse *p, const struct tag *tag)
+{
+	p->sig->wants_report = slice_eq(tag->value, SLICE_LIT("y"));
+	return DKIM_REASON_GOOD;
+}
+
 static bool field_name_valid(struct slice name)
 {
 	for (size_t i = 0; i < name.len; i++)
@@ -340,6 +347,7 @@ static const struct {
 	{ "b", DKIM_REASON_SIG_NO_DATA, true, read_signature },
 	{ "i", DKIM_REASON_GOOD, true, read_identity },
 	{ "a", DKIM_REASON_SIG_NO_ALGORITHM, true, read_algorithm },
+	{ "r", DKIM_REASON_GOOD, true, read_report },
 	{ "v", DKIM_REASON_SIG_NO_VERSION, false, read_version },
 	{ "h", DKIM_REASON_SIG_NO_HEADERS, false, read_headers },
 	{ "bh", DKIM_REASON_SIG_NO_BODY_HASH, false, read_body_hash },

@@ -35,6 +35,7 @@ struct sighdr {
 	struct slice *names; /**< h= in order, From among them */
 	size_t names_count;
 	uint64_t length;	  /**< l=; SIGHDR_NO_LENGTH: none */
+	bool wants_report;	  /**< r=y (RFC 6651): failures may be reported */
 	struct slice hashed;	  /**< the field's value with b= emptied: what is signed */
 	struct idn_name key_name; /**< selector._domainkey.domain in A-labels: what DNS is asked */
 };

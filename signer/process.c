@@ -285,6 +285,7 @@ static void take_order(struct process *p)
 	case HANDOVER_READY:
 	case HANDOVER_ANSWER:
 	case HANDOVER_COMMITTED:
+	case HANDOVER_REPORTS:
 		leave(SIGNER_EXIT_LOST);
 	}
 	handover_msg_done(&msg);

@@ -40,7 +40,7 @@ class Install(harness.Case):
             return file.read()
 
     def test_files_and_modes(self):
-        for name in ("hsmdkim", "hsmdkim-signer", "hsmdkim-metrics", *("hsmdkim-" + t for t in TOOLS)):
+        for name in ("hsmdkim", "hsmdkim-signer", "hsmdkim-metrics", "hsmdkim-reports", *("hsmdkim-" + t for t in TOOLS)):
             self.assertEqual(stat.S_IMODE(os.stat(self.sbin(name)).st_mode), 0o755)
         for page in ("hsmdkim.8", *("hsmdkim-%s.8" % t for t in TOOLS)):
             self.assertEqual(stat.S_IMODE(os.stat(self.installed("share/man/man8", page)).st_mode), 0o644)

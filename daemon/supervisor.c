@@ -25,6 +25,8 @@
 #define COMMIT_TIMEOUT_MS 10000
 /* Messages of one child that are read before the others have their turn. */
 #define MESSAGES_A_TURN 16
+/* More than the socket of a child that is gone can hold. */
+#define LAST_TURNS 64
 
 /* --- events --------------------------------------------------------------------------------------
  */
@@ -87,7 +89,7 @@ static void log_end(enum child_id id, int status, bool expected)
 			 WEXITSTATUS(status));
 }
 
-static void receive(struct supervisor *s, enum child_id id);
+static bool receive(struct supervisor *s, enum child_id id);
 
 static void reap(struct supervisor *s)
 {
@@ -98,7 +100,9 @@ static void reap(struct supervisor *s)
 
 		if (child->pid <= 0 || waitpid(child->pid, &status, WNOHANG) != child->pid)
 			continue;
-		receive(s, id); /* what it said last: why it failed */
+		/* What it said last: why it failed, notes. */
+		for (int turns = 0; turns < LAST_TURNS && receive(s, id); turns++)
+			;
 		supervisor_act(s);
 		log_end(id, status, s->lifecycle.stopping);
 		child->pid = -1;
@@ -136,18 +140,6 @@ static void take_signal(struct supervisor *s)
 	}
 }
 
-static void keep_note(struct supervisor *s, char **text)
-{
-	for (size_t i = 0; i < s->notes_count; i++) {
-		if (strcmp(s->notes[i], *text) == 0)
-			return;
-	}
-	if (s->notes_count == NOTES_MAX || strlen(*text) > NOTE_BYTES_MAX)
-		return;
-	s->notes[s->notes_count++] = *text;
-	*text = NULL;
-}
-
 static void take_message(struct supervisor *s, enum child_id id, struct handover_msg *msg)
 {
 	int64_t now_ms = clock_mono_ms();
@@ -172,8 +164,10 @@ static void take_message(struct supervisor *s, enum child_id id, struct handover
 		lifecycle_ready(&s->lifecycle, id, now_ms);
 		break;
 	case HANDOVER_NOTE:
-		if (id == CHILD_SIGNER)
-			keep_note(s, &msg->text);
+		if (id != CHILD_SIGNER)
+			break;
+		notes_put(&s->notes, msg->text);
+		msg->text = NULL; /* taken over */
 		break;
 	case HANDOVER_ANSWER:
 		supervisor_answered(s, id, msg->generation);
@@ -191,7 +185,8 @@ static void take_message(struct supervisor *s, enum child_id id, struct handover
 	}
 }
 
-static void receive(struct supervisor *s, enum child_id id)
+/* @return true: there may be more */
+static bool receive(struct supervisor *s, enum child_id id)
 {
 	struct child *child = &s->child[id];
 
@@ -200,7 +195,7 @@ static void receive(struct supervisor *s, enum child_id id)
 		enum err err = handover_recv(child->sock, 0, &msg);
 
 		if (err == ERR_TIMEOUT)
-			return;
+			return false;
 		if (err != ERR_OK) {
 			/* A child without its control socket cannot be led any more. */
 			(void)close(child->sock);
@@ -209,13 +204,14 @@ static void receive(struct supervisor *s, enum child_id id)
 				supervisor_lost(s, id, "breaks the protocol", err);
 			else if (child->pid > 0 && !s->lifecycle.stopping)
 				(void)kill(child->pid, SIGKILL);
-			return;
+			return false;
 		}
 		child->heard_ms = clock_mono_ms();
 		take_message(s, id, &msg);
 		handover_msg_done(&msg);
 		supervisor_act(s);
 	}
+	return child->sock >= 0;
 }
 
 /* The sooner of two; -1 is never. */
@@ -245,7 +241,7 @@ static void turn(struct supervisor *s)
 		return;
 	for (unsigned i = 0; i < CHILD_COUNT; i++) {
 		if (fds[1 + i].revents != 0)
-			receive(s, (enum child_id)i);
+			(void)receive(s, (enum child_id)i);
 	}
 	if (fds[0].revents != 0)
 		take_signal(s);

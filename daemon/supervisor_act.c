@@ -80,8 +80,8 @@ static void spawn(struct supervisor *s, enum child_id id)
 	child->owed = (struct questions_owed){ .count = 0 };
 	child->lost = false;
 	child->started_ms = child->heard_ms = clock_mono_ms();
-	for (size_t i = 0; id == CHILD_SIGNER && i < s->notes_count; i++)
-		tell(s, id, HANDOVER_NOTE, 0, s->notes[i], -1);
+	for (size_t i = 0; id == CHILD_SIGNER && i < s->notes.count; i++)
+		tell(s, id, HANDOVER_NOTE, 0, s->notes.texts[i], -1);
 	if (id == CHILD_MILTER)
 		tell(s, id, HANDOVER_REPORTS, 0, NULL, s->reports.ask_fd);
 }
@@ -89,9 +89,9 @@ static void spawn(struct supervisor *s, enum child_id id)
 /* To a signer that runs: a reload forgets refused PINs, one token's PIN does so only for that. */
 static void send_other_notes(struct supervisor *s, const char *token)
 {
-	for (size_t i = 0; i < s->notes_count; i++) {
-		if (!supervisor_note_is_of(s->notes[i], token))
-			tell(s, CHILD_SIGNER, HANDOVER_NOTE, 0, s->notes[i], -1);
+	for (size_t i = 0; i < s->notes.count; i++) {
+		if (!note_is_of(s->notes.texts[i], token))
+			tell(s, CHILD_SIGNER, HANDOVER_NOTE, 0, s->notes.texts[i], -1);
 	}
 }
 
@@ -124,30 +124,6 @@ static void pair_children(struct supervisor *s)
 	tell(s, CHILD_MILTER, HANDOVER_PEER, 0, NULL, pair[1]);
 	(void)close(pair[0]);
 	(void)close(pair[1]);
-}
-
-/* "KIND TOKEN ..." */
-bool supervisor_note_is_of(const char *note, const char *token)
-{
-	struct slice rest = slice_str(note);
-	struct slice kind;
-	struct slice name;
-
-	return slice_next(&rest, ' ', &kind) && slice_next(&rest, ' ', &name) &&
-	       slice_eq(name, slice_str(token));
-}
-
-void supervisor_forget_notes(struct supervisor *s, const char *token)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < s->notes_count; i++) {
-		if (token != NULL && !supervisor_note_is_of(s->notes[i], token))
-			s->notes[kept++] = s->notes[i];
-		else
-			free(s->notes[i]);
-	}
-	s->notes_count = kept;
 }
 
 static bool is_stuck(const struct supervisor *s, enum child_id id, int64_t now_ms)
@@ -214,7 +190,7 @@ static void switched(struct supervisor *s)
 	s->candidate = NULL;
 	memcpy(r->switched, r->token, sizeof(r->switched));
 	/* A reload is what lets a refused PIN be tried again. */
-	supervisor_forget_notes(s, r->switched[0] == '\0' ? NULL : r->switched);
+	notes_forget(&s->notes, r->switched[0] == '\0' ? NULL : r->switched);
 	logsetup_apply(s->current->settings);
 	if (r->switched[0] == '\0')
 		supervisor_reports_reloaded(s);

@@ -142,7 +142,7 @@ void supervisor_cleanup(struct supervisor *s)
 	supervisor_control_close(s);
 	if (s->signal_fd >= 0)
 		(void)close(s->signal_fd);
-	supervisor_forget_notes(s, NULL);
+	notes_forget(&s->notes, NULL);
 	generation_free(&s->candidate);
 	generation_free(&s->current);
 }

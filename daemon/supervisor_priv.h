@@ -2,6 +2,7 @@
 #ifndef DAEMON_SUPERVISOR_PRIV_H
 #define DAEMON_SUPERVISOR_PRIV_H
 
+#include "config/notes.h"
 #include "config/question.h"
 #include "daemon/child.h"
 #include "daemon/control.h"
@@ -13,11 +14,6 @@
 #include "daemon/supervisor.h"
 
 #include <limits.h>
-
-/* Notes of the signer that outlive it; it makes one a token. All of them have room in the socket of
- * one that starts. */
-#define NOTES_MAX 64u
-#define NOTE_BYTES_MAX 512u
 
 /* A question to a child (config/question.h). */
 struct question {
@@ -98,8 +94,7 @@ struct supervisor {
 	struct reports reports;
 	struct watchdog watchdog;
 	int64_t started_ms;
-	char *notes[NOTES_MAX];
-	size_t notes_count;
+	struct notes notes; /* of the signer, which outlive it */
 	struct daemonize daemonize;
 	bool background;
 	bool done;
@@ -116,10 +111,6 @@ int supervisor_complain(enum err err, const struct err_detail *detail);
 void supervisor_act(struct supervisor *s);
 /** A child that cannot be spoken to any more: it is killed, its end is an event like any other. */
 void supervisor_lost(struct supervisor *s, enum child_id id, const char *what, enum err err);
-/* Those of the token, NULL: all. */
-void supervisor_forget_notes(struct supervisor *s, const char *token);
-/** Does the note speak of this token? */
-bool supervisor_note_is_of(const char *note, const char *token);
 
 /**
  * Read the configuration, or the PIN of one token, and offer it to the children.

@@ -5,6 +5,17 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+/*
+ * A token locks after a few wrong PINs, most after three, and counts them whatever its module makes
+ * of the answer: a code that says nothing (CKR_GENERAL_ERROR), a crash, a hang. So an attempt
+ * without a clear answer may have been a wrong PIN. At most PIN_UNCLEAR_MAX of them in a row are
+ * made, PIN_UNCLEAR_REST_MS apart, whichever row of the TokenTable and whichever process makes
+ * them; then the PIN counts as refused, and one attempt of three is left for the operator. A login
+ * that succeeds begins the count anew, and so does a reload.
+ */
+#define PIN_UNCLEAR_MAX 2u
+#define PIN_UNCLEAR_REST_MS 10000
+
 struct pin;
 
 /**

@@ -1,5 +1,7 @@
-/* PINs that were refused, by token. */
+/* What became of the PINs that were sent, by token. */
 #include "pkcs11/pinlog.h"
+
+#include "base/clock.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -23,11 +25,14 @@ struct pinlog_place {
 	unsigned era; /* when */
 	unsigned char digest[DIGEST_BYTES];
 	struct err_detail detail;
+	struct pin_doubt doubt;
+	unsigned doubt_era;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list, never across a call */
 static struct pinlog_place *places;
 static atomic_uint now; /* grows with each pinlog_forget() */
+static _Atomic int64_t unclear_rest_ms = PIN_UNCLEAR_REST_MS;
 
 static struct pinlog_place *place_new(const char *module_path, CK_SLOT_ID slot,
 				      const CK_TOKEN_INFO *info)
@@ -114,6 +119,33 @@ void pinlog_note(struct pinlog_place *place, const struct pin *pin, const struct
 	place->detail = *detail;
 	place->era = atomic_load(&now);
 	place->refused = true;
+}
+
+struct pin_doubt pinlog_doubt(const struct pinlog_place *place)
+{
+	static const struct pin_doubt none = { .count = 0 };
+
+	return place != NULL && place->doubt_era == atomic_load(&now) ? place->doubt : none;
+}
+
+void pinlog_set_doubt(struct pinlog_place *place, struct pin_doubt doubt)
+{
+	if (place == NULL)
+		return;
+	place->doubt = doubt;
+	place->doubt_era = atomic_load(&now);
+}
+
+int64_t pinlog_rest_ms(struct pin_doubt doubt)
+{
+	int64_t left_ms = doubt.last_ms + atomic_load(&unclear_rest_ms) - clock_mono_ms();
+
+	return doubt.count > 0 && left_ms > 0 ? left_ms : 0;
+}
+
+void pinlog_set_rest(int64_t rest_ms)
+{
+	atomic_store(&unclear_rest_ms, rest_ms);
 }
 
 void pinlog_forget(void)

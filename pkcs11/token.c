@@ -26,6 +26,12 @@ enum err token_new(const struct token_config *config, struct token **ret_token)
 	t->module_path = slice_dup(slice_str(config->module_path));
 	t->uri = config->uri;
 	t->pin = config->pin;
+	t->pin_state = config->pin_state;
+	t->pin_ctx = config->pin_ctx;
+	t->doubt = (struct pin_doubt){ config->pin_unclear, clock_mono_ms() };
+	atomic_init(&t->unclear, config->pin_unclear);
+	if (config->pin_unclear > 0)
+		err_detail_set(&t->pin_detail, "the signer process ended in it");
 	atomic_init(&t->pin_refused, config->pin_refused);
 	if (config->pin_refused)
 		err_detail_set(&t->pin_detail,
@@ -62,6 +68,11 @@ const char *token_name(const struct token *token)
 bool token_pin_refused(struct token *token)
 {
 	return atomic_load(&token->pin_refused);
+}
+
+bool token_pin_unclear(struct token *token)
+{
+	return atomic_load(&token->unclear) > 0;
 }
 
 /* A field of CK_TOKEN_INFO, padded with blanks or, by some, with NULs. */

@@ -26,6 +26,15 @@ struct token_config {
 	const struct pin *pin;	   /**< NULL: no login; must outlive the token */
 	bool pin_refused; /**< this PIN was refused before (in a process that is gone): do not try
 			     it */
+	unsigned pin_unclear; /**< so often it was sent there and no clear answer came; as if that
+				 was just now (pkcs11/pin.h) */
+	/**
+	 * For whoever remembers it in case this process ends: called before each C_Login, as if it
+	 * had no clear answer, and when it is over. Any thread, with a lock held: must not call
+	 * back. NULL: nobody remembers.
+	 */
+	void (*pin_state)(void *ctx, bool refused, unsigned unclear);
+	void *pin_ctx;
 };
 
 /** @return ERR_NOMEM; touches no module yet */
@@ -34,8 +43,11 @@ NODISCARD enum err token_new(const struct token_config *config, struct token **r
 void token_free(struct token **token);
 
 const char *token_name(const struct token *token);
-/** True when its PIN was refused or is locked; stays so for the life of the object. */
+/** True when its PIN was refused or is locked, or too many logins had no clear answer; stays so for
+ * the life of the object. */
 bool token_pin_refused(struct token *token);
+/** True when the last login had no clear answer. */
+bool token_pin_unclear(struct token *token);
 /** An operator may have corrected PINs: the tokens of other rows that mean the same token may try
  * one again that was refused. */
 void token_pins_forget(void);
@@ -45,7 +57,8 @@ const char *token_describe(struct token *token, char *out, size_t out_size);
 /**
  * Load the module if need be, find the token, open a session, log in (once for all sessions).
  * A wrong PIN is sent once in the life of the object; CKF_USER_PIN_FINAL_TRY and _LOCKED stop
- * before it.
+ * before it. A code that does not say whether the PIN was wrong (CKR_GENERAL_ERROR ...) counts as
+ * half a refusal: PIN_UNCLEAR_MAX of them in a row, with a rest between, are one.
  * @return ERR_MODULE, ERR_TOKEN_ABSENT, ERR_TOKEN_PIN, ERR_TOKEN_BUSY, ERR_TOKEN_FAILED,
  * ERR_AMBIGUOUS, ERR_NOMEM with a detail
  */

@@ -4,6 +4,7 @@
 
 #include "pkcs11/cryptoki.h"
 #include "pkcs11/keyindex.h"
+#include "pkcs11/pinlog.h"
 #include "pkcs11/token.h"
 
 #include <pthread.h>
@@ -27,8 +28,12 @@ struct token {
 	atomic_bool
 		serial; /* the module has no locks: one call at a time; written under the lock */
 	atomic_bool pin_refused;
-	atomic_bool index_outdated; /* set without the lock: read the index anew */
-	struct err_detail pin_detail;
+	atomic_bool index_outdated;   /* set without the lock: read the index anew */
+	struct err_detail pin_detail; /* why it is refused, or what the last unclear answer was */
+	struct pin_doubt doubt;	      /* of this PIN, also from before a reload */
+	atomic_uint unclear;	      /* doubt.count, to be read without the lock */
+	void (*pin_state)(void *ctx, bool refused, unsigned unclear);
+	void *pin_ctx;
 	bool read_write;	  /* the token wants R/W sessions even to sign */
 	atomic_uint open_handles; /* of sessions, the holder aside */
 	struct keyindex *index;	  /* NULL: not read yet */
@@ -60,15 +65,16 @@ NODISCARD enum err token_login(struct token *token, CK_SESSION_HANDLE session,
 			       struct err_detail *detail);
 /**
  * The one place that sends a PIN: not when it was refused, not when the token's flags say that the
- * next wrong one locks it; a refusal is noted before anyone else can try. token->lock is held,
+ * next wrong one locks it, not while the last attempt's unclear answer is younger than its rest
+ * (pkcs11/pin.h); what came of it is noted before anyone else can try. token->lock is held,
  * token->pin is there.
  * @param user CKU_USER or CKU_CONTEXT_SPECIFIC
- * @return CKR_OK (also: logged in already), CKR_PIN_INCORRECT when it was not sent, or the call's
- * code; with a detail
+ * @return CKR_OK (also: logged in already), CKR_PIN_INCORRECT when it is refused, CKR_DEVICE_ERROR
+ * when it was not sent for now, or the call's code; with a detail
  */
 NODISCARD CK_RV token_send_pin(struct token *token, CK_SESSION_HANDLE session, CK_USER_TYPE user,
 			       struct err_detail *detail);
-/** Mark the PIN as refused with the reason that later callers see; token->lock is held or not. */
+/** Mark the PIN as refused with the reason that later callers see; token->lock is held. */
 void token_refuse_pin(struct token *token, const struct err_detail *detail);
 
 /** Open a session on the token's slot, R/O if it can be. */

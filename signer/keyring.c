@@ -93,8 +93,8 @@ static struct tokenlane *same_token(const struct keyring *before, const struct t
 	return NULL;
 }
 
-static enum err open_tokens(struct keyring *r, const struct keyring *before, char *const *pin_notes,
-			    struct err_detail *detail)
+static enum err open_tokens(struct keyring *r, const struct keyring *before,
+			    const struct pin_memory *memory, struct err_detail *detail)
 {
 	AUTO(tokentable_free) struct tokentable *table = NULL;
 	enum err e = tokentable_load(r->settings, r->files, &table, detail);
@@ -111,8 +111,7 @@ static enum err open_tokens(struct keyring *r, const struct keyring *before, cha
 	for (size_t i = 0; i < table->count && e == ERR_OK; i++) {
 		r->tokens[i] = same_token(before, &table->rows[i], r->files);
 		if (r->tokens[i] == NULL)
-			e = tokenlane_new(&table->rows[i], r->files, pin_notes, &r->tokens[i],
-					  detail);
+			e = tokenlane_new(&table->rows[i], r->files, memory, &r->tokens[i], detail);
 		if (e == ERR_OK)
 			r->token_count++;
 	}
@@ -181,7 +180,7 @@ enum err keyring_check(const struct settings *settings, struct files *files,
 /* ---- life ---- */
 
 enum err keyring_new(uint32_t number, struct settings *settings, struct files *files,
-		     const struct keyring *before, char *const *pin_notes,
+		     const struct keyring *before, const struct pin_memory *memory,
 		     struct keyring **ret_ring, struct err_detail *detail)
 {
 	AUTO(keyring_unref) struct keyring *r = calloc(1, sizeof(*r));
@@ -206,7 +205,7 @@ enum err keyring_new(uint32_t number, struct settings *settings, struct files *f
 	if (e == ERR_OK)
 		e = check_signing_table(r, detail);
 	if (e == ERR_OK)
-		e = open_tokens(r, before, pin_notes, detail);
+		e = open_tokens(r, before, memory, detail);
 	if (e != ERR_OK)
 		return e;
 	*ret_ring = r;

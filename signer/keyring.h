@@ -20,11 +20,11 @@ struct keyring;
  * exist.
  * @param settings, files owned by the keyring from now on, also on failure
  * @param before    the generation in force, whose unchanged tokens go on; may be NULL
- * @param pin_notes as tokenlane_new()
+ * @param memory    as tokenlane_new()
  * @return ERR_CONFIG, ERR_IO, ERR_NOMEM with a detail that names file and line
  */
 NODISCARD enum err keyring_new(uint32_t number, struct settings *settings, struct files *files,
-			       const struct keyring *before, char *const *pin_notes,
+			       const struct keyring *before, const struct pin_memory *memory,
 			       struct keyring **ret_ring, struct err_detail *detail);
 /**
  * For -n: all that keyring_new() checks, every row of lmdb: tables, too; no key, token or module is

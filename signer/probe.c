@@ -92,8 +92,6 @@ static enum lane_result run(struct lane_job *job, void *worker)
 	if (w != NULL)
 		token_session_close(&w->session);
 	report_failure(p, e, &detail);
-	if (e == ERR_TOKEN_PIN)
-		request_note_refused_pin(p->env, p->token);
 	return LANE_DONE;
 }
 

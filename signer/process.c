@@ -31,7 +31,6 @@
 /* More than a milter asks for that waits for its answers; a hostile one gets no more memory. */
 #define UNDER_WAY_MAX 8192u
 #define BYTES_HELD_MAX 67108864u
-#define NOTES_MAX 256
 /* No requests are read while so many answers wait for the milter; what is under way then still fits
  * below PEER_BACKLOG_MAX. */
 #define BACKLOG_ENOUGH 8192u
@@ -62,7 +61,7 @@ struct process {
 	atomic_size_t under_way;
 	atomic_size_t bytes_held; /* by what is under way */
 	atomic_bool restart;
-	char *notes[NOTES_MAX + 1]; /* from earlier processes */
+	struct notes notes; /* from earlier processes */
 	atomic_bool ready;
 	int64_t ready_by_ms; /* READY is said then, whatever the tokens do */
 	char packet[WIRE_PACKET_BYTES + 1];
@@ -129,12 +128,13 @@ static void on_done(void *ctx, size_t bytes)
 
 static void load(struct process *p, struct handover_msg *msg)
 {
+	const struct pin_memory memory = { .notes = &p->notes, .note = on_note };
 	struct err_detail detail = { "" };
 	enum err e;
 
 	keyring_unref(&p->loaded);
-	e = keyring_new(msg->generation, msg->settings, msg->files, p->current, p->notes,
-			&p->loaded, &detail);
+	e = keyring_new(msg->generation, msg->settings, msg->files, p->current, &memory, &p->loaded,
+			&detail);
 	msg->settings = NULL; /* the keyring's now */
 	msg->files = NULL;
 	if (e == ERR_OK)
@@ -162,15 +162,6 @@ static void keep_old(struct process *p)
 	p->current = NULL;
 }
 
-/* They speak of the generation that we started with; a reload is what lets a PIN be tried again. */
-static void forget_notes(struct process *p)
-{
-	for (size_t i = 0; i < NOTES_MAX; i++) {
-		free(p->notes[i]);
-		p->notes[i] = NULL;
-	}
-}
-
 static void commit(struct process *p, uint32_t generation)
 {
 	bool process_is_new;
@@ -186,23 +177,13 @@ static void commit(struct process *p, uint32_t generation)
 		 keyring_key_count(p->current), keyring_token_count(p->current));
 	for (size_t i = 0; i < keyring_token_count(p->current); i++)
 		token_index_outdate(tokenlane_token(keyring_token(p->current, i)));
-	forget_notes(p);
+	/* They speak of the generation that we started with; a reload lets a PIN be tried again. */
+	notes_forget(&p->notes, NULL);
 	token_pins_forget();
 	keycheck_stop(&p->check);
 	p->check = keycheck_new(p->current, process_is_new);
 	p->ready_by_ms = clock_mono_ms() + READY_WAIT_MS;
 	say(HANDOVER_COMMITTED, generation, NULL);
-}
-
-static void keep_note(struct process *p, struct handover_msg *msg)
-{
-	for (size_t i = 0; i < NOTES_MAX; i++) {
-		if (p->notes[i] != NULL)
-			continue;
-		p->notes[i] = msg->text;
-		msg->text = NULL; /* ours now */
-		return;
-	}
 }
 
 static void take_peer(struct process *p, struct handover_msg *msg)
@@ -266,13 +247,14 @@ static void take_order(struct process *p)
 		break;
 	case HANDOVER_ABORT:
 		keyring_unref(&p->loaded);
-		forget_notes(p); /* of the tokens that were not to be tried by it */
+		notes_forget(&p->notes, NULL); /* of the tokens that were not to be tried by it */
 		break;
 	case HANDOVER_PEER:
 		take_peer(p, &msg);
 		break;
 	case HANDOVER_NOTE:
-		keep_note(p, &msg);
+		notes_put(&p->notes, msg.text);
+		msg.text = NULL; /* taken over */
 		break;
 	case HANDOVER_ASK:
 		answer(p, &msg);
@@ -445,7 +427,6 @@ static bool start(struct process *p)
 
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->env.restart = on_restart;
-	p->env.note = on_note;
 	p->env.begun = on_begun;
 	p->env.done = on_done;
 	p->env.ctx = p;

@@ -18,16 +18,11 @@ struct request_env {
 	struct tally *files_tally; /**< of the signatures with key files */
 	/** Only a new process helps (a module's state is lost). Any thread. */
 	void (*restart)(void *ctx, const char *why);
-	/** A note for the supervisor. Any thread. */
-	void (*note)(void *ctx, const char *text);
 	/** One request or probe more, or less, is under way; it holds so many bytes. Any thread. */
 	void (*begun)(void *ctx, size_t bytes);
 	void (*done)(void *ctx, size_t bytes);
 	void *ctx;
 };
-
-/** Tell the supervisor that this token's PIN was refused, so that a later process knows. */
-void request_note_refused_pin(const struct request_env *env, struct tokenlane *token);
 
 /**
  * Take a decoded OPEN or SIGN, copy what it needs, and send it on its way; or answer it now.

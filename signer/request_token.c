@@ -172,15 +172,6 @@ static enum err try_token(struct request *r, struct token_worker *w, bool *ret_r
 
 /* ---- after a failure ---- */
 
-void request_note_refused_pin(const struct request_env *env, struct tokenlane *token)
-{
-	char *note = tokenlane_note(token);
-
-	if (note != NULL)
-		env->note(env->ctx, note);
-	free(note);
-}
-
 /* What the failure means for the token, whatever becomes of the request. */
 static void judge_token(struct request *r, struct token_worker *w, enum err error, bool lost,
 			const struct err_detail *detail)
@@ -190,8 +181,6 @@ static void judge_token(struct request *r, struct token_worker *w, enum err erro
 	/* A key that signed before and is gone: perhaps all are. */
 	health_failed(tokenlane_health(w->lane), lost ? ERR_TOKEN_FAILED : error,
 		      w->session != NULL, detail);
-	if (error == ERR_TOKEN_PIN)
-		request_note_refused_pin(r->env, w->lane);
 	/* What it is good for shows the next one. */
 	if (err_class(error) == ERR_CLASS_TEMP ||
 	    (w->session != NULL && token_session_lost(w->session)))

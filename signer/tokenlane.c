@@ -5,14 +5,11 @@
 #include "base/log.h"
 #include "config/pinsource.h"
 
-#include <openssl/rand.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define QUEUE_MAX 4096u
-#define SALT_BYTES 16
-#define NOTE_PREFIX "pin-refused "
 
 struct tokenlane {
 	atomic_uint refs;
@@ -20,71 +17,15 @@ struct tokenlane {
 	struct token *token;
 	struct p11_uri *uri;
 	struct pin *pin;
+	struct pinnote *pinnote; /* NULL: no PIN */
 	char *name;
 	char *module_path;
 	char *uri_text;
 	unsigned sessions;
 	struct health *health;
 	struct tally tally;
-	atomic_bool noted;
 	atomic_bool shrunk;
 };
-
-/* ---- notes: "pin-refused NAME SALT DIGEST", hex ---- */
-
-static void to_hex(const unsigned char *bytes, size_t len, char *out)
-{
-	for (size_t i = 0; i < len; i++)
-		(void)snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-}
-
-static bool note_fits(const char *note, const char *name, const struct pin *pin)
-{
-	unsigned char digest[32];
-	char hex[65];
-	char noted_name[256];
-	char salt[2 * SALT_BYTES + 1];
-	char noted[65];
-
-	if (sscanf(note, NOTE_PREFIX "%255s %32s %64s", noted_name, salt, noted) != 3 ||
-	    strcmp(noted_name, name) != 0)
-		return false;
-	pin_digest(pin, slice_str(salt), digest);
-	to_hex(digest, sizeof(digest), hex);
-	return strcmp(hex, noted) == 0;
-}
-
-static bool refused_before(char *const *notes, const char *name, const struct pin *pin)
-{
-	for (; notes != NULL && *notes != NULL; notes++)
-		if (pin != NULL && note_fits(*notes, name, pin))
-			return true;
-	return false;
-}
-
-char *tokenlane_note(struct tokenlane *lane)
-{
-	unsigned char salt_bytes[SALT_BYTES];
-	unsigned char digest[32];
-	char salt[2 * SALT_BYTES + 1];
-	char hex[65];
-	size_t room = strlen(NOTE_PREFIX) + strlen(lane->name) + sizeof(salt) + sizeof(hex) + 3;
-	char *note;
-
-	if (lane->pin == NULL || !token_pin_refused(lane->token) ||
-	    atomic_exchange(&lane->noted, true))
-		return NULL;
-	note = malloc(room);
-	if (note == NULL || RAND_bytes(salt_bytes, sizeof(salt_bytes)) != 1) {
-		free(note);
-		return NULL;
-	}
-	to_hex(salt_bytes, sizeof(salt_bytes), salt);
-	pin_digest(lane->pin, slice_str(salt), digest);
-	to_hex(digest, sizeof(digest), hex);
-	(void)snprintf(note, room, NOTE_PREFIX "%s %s %s", lane->name, salt, hex);
-	return note;
-}
 
 /* ---- workers ---- */
 
@@ -114,6 +55,7 @@ static void destroy(void *ctx)
 	health_free(&t->health);
 	token_free(&t->token);
 	p11_uri_free(&t->uri);
+	pinnote_free(&t->pinnote);
 	pin_free(&t->pin);
 	free(t->name);
 	free(t->module_path);
@@ -143,8 +85,39 @@ static enum err read_pin(const char *source, struct files *files, struct pin **r
 	return e;
 }
 
+/* With what earlier processes knew of the PIN. */
+static enum err fill_pin(struct tokenlane *t, const struct tokentable_row *row, struct files *files,
+			 const struct pin_memory *memory, struct token_config *config,
+			 struct err_detail *detail)
+{
+	enum err e;
+
+	if (row->pin_source == NULL)
+		return ERR_OK;
+	e = read_pin(row->pin_source, files, &t->pin, detail);
+	if (e == ERR_OK)
+		e = pinnote_new(memory, row->name, t->pin, &t->pinnote, &config->pin_refused,
+				&config->pin_unclear);
+	if (e != ERR_OK)
+		return e;
+	config->pin = t->pin;
+	config->pin_state = pinnote_state;
+	config->pin_ctx = t->pinnote;
+	if (config->pin_refused)
+		log_line(LOG_LEVEL_ERROR,
+			 "token %s: its PIN was refused before and is not tried again; correct it, "
+			 "then reload",
+			 row->name);
+	else if (config->pin_unclear > 0)
+		log_line(LOG_LEVEL_WARNING,
+			 "token %s: the signer process ended in a login (%u of %u); the token may "
+			 "have counted it as a wrong PIN",
+			 row->name, config->pin_unclear, PIN_UNCLEAR_MAX);
+	return ERR_OK;
+}
+
 static enum err fill(struct tokenlane *t, const struct tokentable_row *row, struct files *files,
-		     char *const *pin_notes, struct err_detail *detail)
+		     const struct pin_memory *memory, struct err_detail *detail)
 {
 	struct token_config config = { .name = row->name, .module_path = row->module_path };
 	enum err e = ERR_OK;
@@ -158,24 +131,14 @@ static enum err fill(struct tokenlane *t, const struct tokentable_row *row, stru
 		return ERR_NOMEM;
 	if (row->uri != NULL)
 		e = p11_uri_parse(slice_str(row->uri), P11_URI_TOKEN, &t->uri, detail);
-	if (e == ERR_OK && row->pin_source != NULL)
-		e = read_pin(row->pin_source, files, &t->pin, detail);
-	if (e != ERR_OK)
-		return e;
+	if (e == ERR_OK)
+		e = fill_pin(t, row, files, memory, &config, detail);
 	config.uri = t->uri;
-	config.pin = t->pin;
-	config.pin_refused = refused_before(pin_notes, row->name, t->pin);
-	if (config.pin_refused)
-		log_line(LOG_LEVEL_ERROR,
-			 "token %s: its PIN was refused before and is not tried again; correct it, "
-			 "then reload",
-			 row->name);
-	atomic_init(&t->noted, config.pin_refused);
-	return token_new(&config, &t->token);
+	return e == ERR_OK ? token_new(&config, &t->token) : e;
 }
 
 enum err tokenlane_new(const struct tokentable_row *row, struct files *files,
-		       char *const *pin_notes, struct tokenlane **ret_lane,
+		       const struct pin_memory *memory, struct tokenlane **ret_lane,
 		       struct err_detail *detail)
 {
 	struct tokenlane *t = calloc(1, sizeof(*t));
@@ -184,7 +147,7 @@ enum err tokenlane_new(const struct tokentable_row *row, struct files *files,
 	if (t == NULL)
 		return ERR_NOMEM;
 	atomic_init(&t->refs, 1);
-	e = fill(t, row, files, pin_notes, detail);
+	e = fill(t, row, files, memory, detail);
 	if (e == ERR_OK)
 		e = lane_new(row->name, row->sessions, QUEUE_MAX, &ops, t, &t->lane);
 	if (e != ERR_OK) {
@@ -204,7 +167,8 @@ bool tokenlane_same(const struct tokenlane *lane, const struct tokentable_row *r
 	if (strcmp(lane->name, row->name) != 0 ||
 	    strcmp(lane->module_path, row->module_path) != 0 ||
 	    !slice_eq(slice_str(lane->uri_text), slice_str(row->uri)) ||
-	    lane->sessions != row->sessions || token_pin_refused(lane->token))
+	    lane->sessions != row->sessions || token_pin_refused(lane->token) ||
+	    token_pin_unclear(lane->token))
 		return false;
 	if (row->pin_source == NULL || lane->pin == NULL)
 		return row->pin_source == NULL && lane->pin == NULL;

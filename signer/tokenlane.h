@@ -7,6 +7,7 @@
 #include "pkcs11/token.h"
 #include "signer/health.h"
 #include "signer/lane.h"
+#include "signer/pinnote.h"
 #include "signer/tally.h"
 
 struct tokenlane;
@@ -18,17 +19,16 @@ struct token_worker {
 };
 
 /**
- * @param pin_notes  what earlier signer processes said of refused PINs (tokenlane_note()),
- * NULL-terminated
+ * @param memory  what earlier signer processes knew of PINs, and who hears what we learn
  * @return ERR_CONFIG (a PIN that is no PIN, a URI that is none) with a detail, ERR_NOMEM. Touches
  * no module.
  */
 NODISCARD enum err tokenlane_new(const struct tokentable_row *row, struct files *files,
-				 char *const *pin_notes, struct tokenlane **ret_lane,
+				 const struct pin_memory *memory, struct tokenlane **ret_lane,
 				 struct err_detail *detail);
 
-/** The same token as another row means: name, module, URI, PIN, sessions; and its PIN is not
- * refused. Then it and its login can go on in the next generation. */
+/** The same token as another row means: name, module, URI, PIN, sessions; and its PIN is
+ * neither refused nor in doubt. Then it and its login can go on in the next generation. */
 bool tokenlane_same(const struct tokenlane *lane, const struct tokentable_row *row,
 		    struct files *files);
 
@@ -47,9 +47,5 @@ unsigned tokenlane_sessions(const struct tokenlane *lane);
 
 /** The token grants fewer sessions than it was asked for: said in the log once. */
 void tokenlane_shrunk(struct tokenlane *lane, unsigned sessions);
-
-/** The note for the supervisor that this token's PIN was refused, the first time only; else NULL.
- * Caller frees. */
-NODISCARD char *tokenlane_note(struct tokenlane *lane);
 
 #endif

@@ -61,8 +61,6 @@ void watch_tokens(const struct request_env *env, struct keyring *ring, bool prob
 	for (size_t i = 0; ring != NULL && i < keyring_token_count(ring); i++) {
 		struct tokenlane *token = keyring_token(ring, i);
 
-		/* A worker may hang before it has said it itself. */
-		request_note_refused_pin(env, token);
 		judge(env, ring, token, lane_tick(tokenlane_lane(token), now_ms));
 		if (probe)
 			probe_if_due(env, ring, token, now_ms);

@@ -60,9 +60,14 @@ class FaultCase(harness.Case):
 
     # What the module was asked.
     def logins(self):
-        """[(ckr, pin)] of all user logins so far"""
+        """[(ckr, pin)] of all user logins so far that came to an end"""
         with open(self.calls, encoding="ascii") as file:
             return re.findall(r"C_Login (0x[0-9a-f]+) user=1 pin=([0-9a-f]+)", file.read())
+
+    def login_attempts(self):
+        """How many there were, also those that ended the process."""
+        with open(self.calls, encoding="ascii") as file:
+            return len(re.findall(r" C_Login ", file.read()))
 
     def forget_calls(self):
         with open(self.calls, "w", encoding="ascii"):

@@ -260,6 +260,24 @@ class Pin(faultcase.FaultCase):
             self.assertTrue(outcome.temporary, outcome.answer)
         self.assertEqual(1, len(self.logins()))
 
+    def test_unclear_answers_are_few(self):
+        """The token may have counted a wrong PIN, whatever its module says of it or does: one attempt, a rest, one more, also
+        when it ended the signer process, and then none until a reload."""
+        for fault in ("return CKR_GENERAL_ERROR", "return 0x80000001", "crash", "hang"):
+            self.forget_calls()
+            with self.subTest(fault=fault), self.daemon_with(f"C_Login all {fault}") as daemon:
+                outcome, line = self.assert_deferred(daemon)
+                harness.wait_for(lambda: daemon.send(harness.MESSAGE).temporary and "2 logins had no clear answer" in daemon.log(), 90,
+                                 "it is given up")
+                for _ in range(3):
+                    self.assert_deferred(daemon, "2 logins had no clear answer")
+                self.assertEqual(2, self.login_attempts())
+                self.fault("")
+                self.assert_deferred(daemon, "2 logins had no clear answer")
+                daemon.signal(signal.SIGHUP)
+                daemon.expect("configuration reloaded")
+                self.report(f"C_Login all {fault}", outcome, self.wait_signed(daemon), line)
+
     def test_flags_stop_before_the_attempt(self):
         for flag, text in PIN_FLAGS:
             self.forget_calls()

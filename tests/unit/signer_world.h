@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "config/handover.h"
+#include "config/notes.h"
 #include "config/pinsource.h"
 #include "signer/client.h"
 #include "signer/process.h"
@@ -40,6 +41,7 @@ struct world {
 	struct sigclient *client;
 	uint32_t generation;
 	struct handover_msg msg; /* the last one that came */
+	struct notes notes;	 /* what the process wants the next one to know */
 };
 
 static inline void in_child(int sock)
@@ -82,16 +84,24 @@ static inline void end(struct world *w)
 {
 	sigclient_free(&w->client);
 	handover_msg_done(&w->msg);
+	notes_forget(&w->notes, NULL);
 	if (w->control >= 0)
 		(void)close(w->control);
 	if (w->pid > 0)
 		(void)exit_status(w);
 }
 
+/* The next message that is not a note; notes are kept. */
 static inline enum handover_type next_message(struct world *w)
 {
-	handover_msg_done(&w->msg);
-	assert_int_equal(handover_recv(w->control, PATIENCE_MS, &w->msg), ERR_OK);
+	do {
+		handover_msg_done(&w->msg);
+		assert_int_equal(handover_recv(w->control, PATIENCE_MS, &w->msg), ERR_OK);
+		if (w->msg.type == HANDOVER_NOTE) {
+			notes_put(&w->notes, w->msg.text);
+			w->msg.text = NULL;
+		}
+	} while (w->msg.type == HANDOVER_NOTE);
 	return w->msg.type;
 }
 

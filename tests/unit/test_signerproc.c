@@ -221,32 +221,36 @@ static void a_milter_that_was_restarted_is_served(void **state)
 /* --- PINs --------------------------------------------------------------------------------------
  */
 
+/* Notes that wait in the socket. @return how many are kept by now */
+static size_t take_notes(struct world *w)
+{
+	struct handover_msg msg = { .fd = -1 };
+
+	while (handover_recv(w->control, 0, &msg) == ERR_OK) {
+		assert_int_equal(msg.type, HANDOVER_NOTE);
+		notes_put(&w->notes, msg.text);
+		msg.text = NULL;
+		handover_msg_done(&msg);
+	}
+	return w->notes.count;
+}
+
 static void a_refused_pin_is_noted_and_key_files_go_on(void **state)
 {
 	struct err_detail detail = { "" };
 	struct sigkey *key = NULL;
-	bool noted = false;
 	struct world w;
 
 	(void)state;
 	start_process(&w);
 	assert_int_equal(load(&w, keytable_with(TOKEN_ROWS), true, "wrong"), HANDOVER_LOADED);
 	commit(&w);
-	for (bool ready = false; !ready || !noted;) {
-		enum handover_type type;
-
-		if (ready) { /* an idle process notes it when the first request comes */
-			connect_milter(&w);
-			assert_int_equal(open_key(&w, "rsa", &key, &detail), ERR_TOKEN_PIN);
-		}
-		type = next_message(&w);
-		ready |= type == HANDOVER_READY;
-		noted |= type == HANDOVER_NOTE;
-		if (type == HANDOVER_NOTE)
-			assert_null(strstr(w.msg.text, "wrong"));
-	}
-	if (w.client == NULL)
-		connect_milter(&w);
+	assert_int_equal(next_message(&w), HANDOVER_READY);
+	connect_milter(&w);
+	assert_int_equal(open_key(&w, "rsa", &key, &detail), ERR_TOKEN_PIN);
+	assert_int_equal(take_notes(&w), 1);
+	assert_non_null(strstr(w.notes.texts[0], "pin-refused "));
+	assert_null(strstr(w.notes.texts[0], "wrong"));
 	assert_int_equal(open_key(&w, "rsa", &key, &detail), ERR_TOKEN_PIN);
 	assert_non_null(strstr(detail.text, "reload"));
 	assert_signs(&w, "file");
@@ -255,6 +259,73 @@ static void a_refused_pin_is_noted_and_key_files_go_on(void **state)
 	commit(&w);
 	assert_signs(&w, "rsa");
 	end(&w);
+}
+
+/* What an earlier process would have said of this PIN; the name is the one that we use. */
+static void note_of_before(struct world *w, const char *note, const char *kind, const char *count)
+{
+	char token[64];
+	char salt[64];
+	char hash[96];
+	char text[256];
+
+	assert_int_equal(sscanf(note, "%*s %63s %63s %95s", token, salt, hash), 3);
+	(void)snprintf(text, sizeof(text), "%s %s %s %s%s", kind, token, salt, hash, count);
+	assert_int_equal(handover_send(w->control, HANDOVER_NOTE, 0, text, -1), ERR_OK);
+}
+
+static void a_login_that_succeeds_leaves_no_note(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, keytable_with(TOKEN_ROWS), true);
+	assert_signs(&w, "rsa");
+	assert_int_equal(take_notes(&w), 0);
+	end(&w);
+}
+
+/* A process that ended in C_Login leaves the note of the attempt; "wrong" is not even tried then,
+ * or the answer would be CKR_PIN_INCORRECT. */
+static void attempts_that_ended_a_process_count_in_the_next(void **state)
+{
+	static const struct {
+		const char *kind;
+		const char *count;
+		enum err error;
+		const char *says;
+	} rows[] = {
+		{ "pin-refused", "", ERR_TOKEN_PIN, "refused before" },
+		{ "pin-tried", " 1", ERR_TOKEN_FAILED, "no clear answer" },
+		{ "pin-tried", " 2", ERR_TOKEN_PIN, "2 logins had no clear answer" },
+		{ "pin-tried", " 99999999999999", ERR_TOKEN_PIN, "no clear answer" },
+		{ "pin-other", " 2", ERR_TOKEN_PIN, "CKR_PIN_INCORRECT" },
+	};
+	char note[256] = "";
+
+	(void)state;
+	for (size_t i = 0; i <= ARRAY_LEN(rows); i++) {
+		struct err_detail detail = { "" };
+		struct sigkey *key = NULL;
+		struct world w;
+
+		start_process(&w);
+		if (i > 0)
+			note_of_before(&w, note, rows[i - 1].kind, rows[i - 1].count);
+		assert_int_equal(load(&w, keytable_with(TOKEN_ROWS), true, "wrong"),
+				 HANDOVER_LOADED);
+		commit(&w);
+		assert_int_equal(next_message(&w), HANDOVER_READY);
+		connect_milter(&w);
+		assert_int_equal(open_key(&w, "rsa", &key, &detail),
+				 i > 0 ? rows[i - 1].error : ERR_TOKEN_PIN);
+		(void)take_notes(&w);
+		if (i > 0 && strstr(detail.text, rows[i - 1].says) == NULL)
+			fail_msg("%s%s: %s", rows[i - 1].kind, rows[i - 1].count, detail.text);
+		if (i == 0)
+			(void)snprintf(note, sizeof(note), "%s", w.notes.texts[0]);
+		end(&w);
+	}
 }
 
 /* --- end ---------------------------------------------------------------------------------------
@@ -322,6 +393,8 @@ int main(void)
 		cmocka_unit_test(a_reload_switches_and_the_generation_before_still_answers),
 		cmocka_unit_test(a_milter_that_was_restarted_is_served),
 		cmocka_unit_test(a_refused_pin_is_noted_and_key_files_go_on),
+		cmocka_unit_test(a_login_that_succeeds_leaves_no_note),
+		cmocka_unit_test(attempts_that_ended_a_process_count_in_the_next),
 		cmocka_unit_test(stop_is_an_orderly_exit),
 		cmocka_unit_test(it_does_not_outlive_its_supervisor),
 		cmocka_unit_test(nonsense_of_the_milter_is_dropped),

@@ -65,12 +65,6 @@ static void on_restart(void *ctx, const char *why)
 	atomic_fetch_add(&restarts, 1);
 }
 
-static void on_note(void *ctx, const char *text)
-{
-	(void)ctx;
-	(void)text;
-}
-
 /* --- the log -----------------------------------------------------------------------------------
  */
 
@@ -187,7 +181,8 @@ static struct keyring *new_ring(const char *keytable, const char *module_path)
 	set(s, "PKCS11PinSource", "file:/pin");
 	put_text(f, "/keys", keytable);
 	put_text(f, "/pin", pin);
-	if (keyring_new(1, s, f, NULL, NULL, &ring, &detail) != ERR_OK)
+	if (keyring_new(1, s, f, NULL, &(struct pin_memory){ NULL, NULL, NULL }, &ring, &detail) !=
+	    ERR_OK)
 		fail_msg("%s", detail.text);
 	return ring;
 }
@@ -202,7 +197,6 @@ static void begin(struct fixture *f, const char *keytable, const char *module_pa
 	lines[0] = '\0';
 	move_gate(true);
 	f->env = (struct request_env){ .restart = on_restart,
-				       .note = on_note,
 				       .begun = on_begun,
 				       .done = on_done,
 				       .rates = ratelimit_new(),

@@ -139,6 +139,15 @@ enum err files_put_live(struct files *f, const char *path, int fd)
 	return put(f, path, fd, true);
 }
 
+enum err files_share(const struct files *from, size_t i, struct files *to)
+{
+	int copy = fcntl(files_fd(from, i), F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return ERR_IO;
+	return put(to, files_path(from, i), copy, files_is_live(from, i));
+}
+
 static bool write_all(int fd, const char *data, size_t len)
 {
 	while (len > 0) {

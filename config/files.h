@@ -66,6 +66,10 @@ const char *files_spec_path(const char *spec);
 /** True when that file is a live one. */
 bool files_spec_is_live(const char *spec);
 
+/** Put a copy of the descriptor of a file of one set into another, under its name. @return ERR_IO
+ * (errno says why), ERR_NOMEM */
+NODISCARD enum err files_share(const struct files *from, size_t i, struct files *to);
+
 size_t files_count(const struct files *f);
 const char *files_path(const struct files *f, size_t i);
 int files_fd(const struct files *f, size_t i);

@@ -2,7 +2,11 @@
 #ifndef CONFIG_LOGSETUP_H
 #define CONFIG_LOGSETUP_H
 
+#include "base/log.h"
 #include "config/settings.h"
+
+/** As logsetup_apply(), with another place than standard error. */
+void logsetup_apply_to(const struct settings *s, const struct log_sink *terminal);
 
 /** Syslog, SyslogName, SyslogFacility, MilterDebug; standard error always, it is /dev/null in the
  * background. */

@@ -100,6 +100,31 @@ enum err child_program_path(const char *name, char *out, size_t out_size)
 	return ERR_OK;
 }
 
+/* @return what failed (errno says why), NULL: nothing */
+static const char *become(const struct child_user *user)
+{
+	if (!user->set || geteuid() != 0)
+		return NULL;
+	if (user->name[0] != '\0' ? initgroups(user->name, user->gid) != 0
+				  : setgroups(0, NULL) != 0)
+		return "supplementary groups";
+	if (setresgid(user->gid, user->gid, user->gid) != 0)
+		return "group";
+	if (setresuid(user->uid, user->uid, user->uid) != 0)
+		return "user";
+	return NULL;
+}
+
+enum err child_become(const struct child_user *user, struct err_detail *detail)
+{
+	const char *failed = become(user);
+
+	if (failed == NULL)
+		return ERR_OK;
+	err_detail_set(detail, "cannot become another user: %s: %s", failed, strerror(errno));
+	return ERR_DENIED;
+}
+
 /* --- between fork and exec: a single thread, a copy of the supervisor
  * ----------------------------- */
 
@@ -109,19 +134,6 @@ __attribute__((noreturn)) static void child_fail(const char *what)
 
 	(void)dprintf(STDERR_FILENO, "hsmdkim: cannot start a process: %s: %s\n", what, why);
 	_exit(EX_UNAVAILABLE);
-}
-
-static void become(const struct child_user *user)
-{
-	if (!user->set || geteuid() != 0)
-		return;
-	if (user->name[0] != '\0' ? initgroups(user->name, user->gid) != 0
-				  : setgroups(0, NULL) != 0)
-		child_fail("supplementary groups");
-	if (setresgid(user->gid, user->gid, user->gid) != 0)
-		child_fail("group");
-	if (setresuid(user->uid, user->uid, user->uid) != 0)
-		child_fail("user");
 }
 
 static void silence(void)
@@ -144,6 +156,7 @@ static void reset_signals(void)
 __attribute__((noreturn)) static void run(const struct child_program *program, int sock,
 					  pid_t supervisor)
 {
+	const char *failed;
 	int file;
 
 	/* A process group of its own: a terminal's ^C is for the supervisor, which then stops us.
@@ -161,7 +174,9 @@ __attribute__((noreturn)) static void run(const struct child_program *program, i
 	file = open(program->path, O_PATH | O_CLOEXEC);
 	if (file < 0)
 		child_fail(program->path);
-	become(program->user);
+	failed = become(program->user);
+	if (failed != NULL)
+		child_fail(failed);
 	/* Both are cleared when the user changes, so after it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
 	    (!program->may_gain && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0))

@@ -23,6 +23,9 @@ struct child_user {
 NODISCARD enum err child_user_find(const char *setting, const char *spec,
 				   struct child_user *ret_user, struct err_detail *detail);
 
+/** Become this user for good, when we are root. @return ERR_DENIED with a detail */
+NODISCARD enum err child_become(const struct child_user *user, struct err_detail *detail);
+
 struct child_program {
 	const char *path;
 	char *const *argv;	       /**< NULL-terminated */

@@ -8,7 +8,6 @@
 #include "keytable/tokentable.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,6 +29,8 @@ enum err generation_settings(const struct generation_source *source, struct sett
 		if (err != ERR_OK)
 			err_detail_prefix(detail, "command line: ");
 	}
+	if (err == ERR_OK && source->mode != NULL && !s->is_set[SETTING_ID_mode])
+		err = settings_set(s, SLICE_LIT("Mode"), slice_str(source->mode), NULL, detail);
 	if (err == ERR_OK)
 		err = settings_finish(s, warnings, detail);
 	if (err != ERR_OK)
@@ -84,14 +85,8 @@ static enum err share(struct files *from, struct files *to, const char *path, bo
 			return ERR_OK;
 	}
 	for (size_t i = 0; i < files_count(from); i++) {
-		int copy;
-
-		if (!is_file(from, i, path, live))
-			continue;
-		copy = fcntl(files_fd(from, i), F_DUPFD_CLOEXEC, 0);
-		if (copy < 0)
-			return ERR_IO;
-		return live ? files_put_live(to, path, copy) : files_put(to, path, copy);
+		if (is_file(from, i, path, live))
+			return files_share(from, i, to);
 	}
 	return ERR_INTERNAL;
 }

@@ -23,7 +23,8 @@ struct generation_source {
 	const char *path; /**< configuration file; NULL: command line only */
 	struct generation_override overrides[GENERATION_OVERRIDES_MAX];
 	size_t overrides_count;
-	bool never_ask; /**< -n: a PIN that comes from the terminal is left out */
+	bool never_ask;	  /**< -n: a PIN that comes from the terminal is left out */
+	const char *mode; /**< Mode when nothing sets it; NULL: as the table of settings says */
 };
 
 struct generation {

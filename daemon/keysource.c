@@ -1,6 +1,8 @@
 /* Settings -> source of key records: see keysource.h. */
 #include "daemon/keysource.h"
 
+#include "keytable/dataset.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,6 +24,54 @@ static enum err open_file(const char *path, struct files *files, struct dns_sour
 	if (err != ERR_OK)
 		free(copy);
 	return err;
+}
+
+/* TestDNSData. It stays for the life of the process, so it has its own copy of the generation's
+ * files. */
+struct table {
+	struct files *files;
+	struct dataset *set;
+};
+
+static void table_free(struct table **table)
+{
+	if (*table == NULL)
+		return;
+	dataset_free(&(*table)->set);
+	files_free(&(*table)->files);
+	free(*table);
+	*table = NULL;
+}
+
+static enum err find_record(void *ctx, struct slice name, struct slice *ret_record)
+{
+	const struct table *table = ctx;
+
+	return dataset_find(table->set, name, ret_record);
+}
+
+static enum err open_table(const char *spec, const struct files *files,
+			   struct dns_source **ret_source, struct err_detail *detail)
+{
+	AUTO(table_free) struct table *table = calloc(1, sizeof(*table));
+	enum err err = ERR_OK;
+
+	if (table == NULL)
+		return ERR_NOMEM;
+	table->files = files_new_closed();
+	if (table->files == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; err == ERR_OK && i < files_count(files); i++)
+		err = files_share(files, i, table->files);
+	if (err == ERR_OK)
+		err = dataset_open("TestDNSData", spec, DATASET_ICASE | DATASET_NEED_VALUE,
+				   table->files, &table->set, detail);
+	if (err == ERR_OK)
+		err = dns_source_new_table(&(struct dns_table){ find_record, table }, ret_source);
+	if (err != ERR_OK)
+		return err;
+	table = NULL; /* the source's */
+	return ERR_OK;
 }
 
 /* libunbound reads files by name; ours are descriptors. @return NULL for NULL */
@@ -72,6 +122,8 @@ enum err keysource_open(const struct settings *settings, struct files *files,
 		return ERR_OK;
 	if (settings->test_public_keys != NULL)
 		return open_file(settings->test_public_keys, files, ret_source, detail);
+	if (settings->test_dns_data != NULL)
+		return open_table(settings->test_dns_data, files, ret_source, detail);
 	*ret_dnssec = settings->trust_anchor_file != NULL;
 	return open_resolver(settings, files, ret_source, detail);
 }

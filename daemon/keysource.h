@@ -9,7 +9,7 @@
 #include "dns/source.h"
 
 /**
- * TestPublicKeys, or DNS with Nameservers, ResolverConfiguration and TrustAnchorFile.
+ * TestPublicKeys, TestDNSData, or DNS with Nameservers, ResolverConfiguration and TrustAnchorFile.
  * @param files only read; need not stay
  * @param ret_source NULL when the settings do not verify; dns_source_free() it
  * @param ret_dnssec answers are validated

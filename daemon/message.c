@@ -388,3 +388,19 @@ enum answer message_answer(struct message *m, const struct mta *mta)
 		return ANSWER_TEMPFAIL; /* better late than unmarked */
 	return reply.answer;
 }
+
+const struct signing *message_signatures(const struct message *m)
+{
+	return m->signing;
+}
+
+bool message_verdicts(const struct message *m, const struct dkim_verdict **ret_verdicts,
+		      size_t *ret_count)
+{
+	*ret_count = 0;
+	if (!m->verified)
+		return false;
+	if (m->verifying != NULL)
+		*ret_count = verifying_verdicts(m->verifying, ret_verdicts);
+	return true;
+}

@@ -11,6 +11,7 @@
 #include "daemon/mailcount.h"
 #include "daemon/mta.h"
 #include "daemon/reporter.h"
+#include "daemon/signing.h"
 #include "daemon/snapshot.h"
 #include "dns/source.h"
 #include "signer/client.h"
@@ -31,6 +32,11 @@ struct milter_env {
 	atomic_bool draining;  /**< the process is about to stop: messages that begin now are not
 				  counted */
 };
+
+/** All that a message may hold: MaximumHeaders at its largest, with every LF made CRLF, and the
+ * rest.
+ */
+#define MESSAGE_ARENA_BYTES (2u * 16u * 1024u * 1024u + LIMIT_MESSAGE_ARENA_BYTES)
 
 /** What a message knows of its connection; lives as long as the connection. */
 struct message_peer {
@@ -71,5 +77,13 @@ void message_end(struct message *m, const struct mta *mta);
 
 /** Log what happened, set the SMTP reply. Call it once, as the last. */
 enum answer message_answer(struct message *m, const struct mta *mta);
+
+/** Its signatures as they were made. @return NULL: it was not to be signed. Valid until
+ * message_done() */
+const struct signing *message_signatures(const struct message *m);
+/** Its signatures as they were verified. @return false: it was not verified. Valid until
+ * message_done() */
+bool message_verdicts(const struct message *m, const struct dkim_verdict **ret_verdicts,
+		      size_t *ret_count);
 
 #endif

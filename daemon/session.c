@@ -6,10 +6,6 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
-/* All that a message may hold: MaximumHeaders at its largest, with every LF made CRLF, and the
- * rest. */
-#define SESSION_ARENA_BYTES (2u * 16u * 1024u * 1024u + LIMIT_MESSAGE_ARENA_BYTES)
-
 struct session {
 	struct milter_env *env;
 	struct session_protocol protocol;
@@ -94,7 +90,7 @@ static struct message *the_message(struct session *s)
 	if (s->message != NULL || s->passed)
 		return s->message;
 	if (s->arena == NULL)
-		s->arena = arena_new(SESSION_ARENA_BYTES);
+		s->arena = arena_new(MESSAGE_ARENA_BYTES);
 	if (s->arena == NULL)
 		return NULL;
 	err = message_begin(s->env, s->arena, &s->peer, &s->message);

@@ -202,8 +202,9 @@ static enum err add_entry(struct namelist *l, const struct list_spec *spec, bool
 	struct slice name = slice_sub(entry, is_signed ? 1 : 0, entry.len);
 	enum err e;
 
-	/* "." is OpenDKIM's way to say: none. */
-	if (entry.len == 0 || slice_eq(entry, SLICE_LIT("*")) || slice_eq(entry, SLICE_LIT(".")))
+	/* "." and "-" are OpenDKIM's ways to say: none. */
+	if (entry.len == 0 || slice_eq(entry, SLICE_LIT("*")) || slice_eq(entry, SLICE_LIT(".")) ||
+	    slice_eq(entry, SLICE_LIT("-")))
 		return ERR_OK;
 	if (is_signed && !is_delta) {
 		err_detail_set(detail,

@@ -1,6 +1,7 @@
 /*
- * Where a verifier's key records come from: DNS, or a file (TestPublicKeys). A question is started
- * at the end of the headers and its answer is taken at the end of the message.
+ * Where a verifier's key records come from: DNS, a file (TestPublicKeys) or a table (TestDNSData).
+ * A question is started at the end of the headers and its answer is taken at the end of the
+ * message.
  */
 #ifndef DNS_SOURCE_H
 #define DNS_SOURCE_H
@@ -20,6 +21,18 @@ NODISCARD enum err dns_source_new_resolver(struct dns_resolver *resolver,
  * @return ERR_NOMEM
  */
 NODISCARD enum err dns_source_new_file(struct slice text, struct dns_source **ret_source);
+
+/** What answers for DNS in tests. */
+struct dns_table {
+	/** @param ret_record TXT data, valid as long as the table @return ERR_NOT_FOUND: no such
+	 * name; other errors count as an answer that is broken */
+	enum err (*find)(void *ctx, struct slice name, struct slice *ret_record);
+	void *ctx; /**< outlives the source */
+};
+
+/** From a table: the one record of each name. @return ERR_NOMEM */
+NODISCARD enum err dns_source_new_table(const struct dns_table *table,
+					struct dns_source **ret_source);
 
 /** No ticket may be out. */
 void dns_source_free(struct dns_source **source);

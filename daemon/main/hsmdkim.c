@@ -2,9 +2,9 @@
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "base/buf.h"
 #include "daemon/check.h"
+#include "daemon/cmdline.h"
 #include "daemon/milter.h"
 #include "daemon/milterproc.h"
-#include "daemon/options.h"
 #include "daemon/query.h"
 #include "daemon/supervisor.h"
 
@@ -24,12 +24,18 @@ static int print_version(void)
 	milter_version(milter, sizeof(milter));
 	(void)printf("hsmdkim v" HSMDKIM_VERSION "\n"
 		     "\tlibmilter %s\n"
-		     "\t%s\n",
+		     "\t%s\n"
+		     "\tSupported signing algorithms:\n"
+		     "\t\trsa-sha256\n"
+		     "\t\ted25519-sha256\n"
+		     "\tSupported canonicalization algorithms:\n"
+		     "\t\trelaxed\n"
+		     "\t\tsimple\n",
 		     milter, OpenSSL_version(OPENSSL_VERSION));
 	return EX_OK;
 }
 
-static int run_supervisor(const struct options *options, int argc, char **argv)
+static int run_supervisor(const struct cmdline *options, int argc, char **argv)
 {
 	struct supervisor_options supervisor = { .source = options->source,
 						 .foreground = options->foreground };
@@ -57,12 +63,12 @@ static int run_supervisor(const struct options *options, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct options options;
+	struct cmdline options;
 	int status;
 
 	if (argc == 2 && strcmp(argv[1], MILTERPROC_ARGUMENT) == 0)
 		return milterproc_main();
-	status = options_parse(argc, argv, &options);
+	status = cmdline_parse(argc, argv, &options);
 	if (status != EX_OK)
 		return status;
 	if (options.version)
@@ -71,6 +77,8 @@ int main(int argc, char **argv)
 		return query_dataset();
 	if (options.show != NULL)
 		return query_setting(&options.source, options.show);
+	if (options.test.files != NULL)
+		return testmode_run(&options.source, &options.test);
 	if (options.check)
 		return check_configuration(&options.source);
 	return run_supervisor(&options, argc, argv);

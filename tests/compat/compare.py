@@ -94,6 +94,12 @@ class Known:
         return sorted({row.documented for row in self.rows} - cells)
 
 
+def differing_runs(case, seen):
+    """One call of each: exit status, standard output, standard error."""
+    left, right = (seen[name] for name in twins.NAMES)
+    return [Found(case, aspect, a, b) for aspect, a, b in zip(("status", "output", "errors"), left, right) if a != b]
+
+
 def differing_status(case, status):
     """Both read a configuration or both refuse it, with the same exit status."""
     left, right = (twins.status_text(status[name]) for name in twins.NAMES)

@@ -22,6 +22,9 @@ SEVERAL = "several From fields, one of them of a domain that is signed, from a h
 SEVERAL_IN_ONE = "several authors in one From field"
 MISSING = "key that is not there, unsafe, or not in the KeyTable"
 STRICT = "`StrictHeaders`"
+TEST = "`-t`"
+OPTION = "an option that is wrong, or does nothing"
+WORDS = r"dkim=(permerror|policy)|body hash did not verify|timestamp|; testing\)|too small"
 
 ACCEPTED = (
     # Configuration that one of them refuses.
@@ -73,9 +76,26 @@ ACCEPTED = (
     Row("verify-strict.*/forged-.*", "other changes", STRICT),
     Row("strict-.*/two-from-other-first", "answer|reply|log", SEVERAL),
     Row("strict-.*/no-local", SIGNED + "|results", "author address that RFC 5322 does not allow"),
-    Row("strict-.*/(bad-from|no-domain)", "results", NO_AUTHOR),
     Row("strict-required/.*", "answer|reply|log", "`RequiredHeaders`"),
     Row("verify-strict-software/.*", "other changes", "`SoftwareHeader`"),
+
+    # -t and the other options.
+    Row("test-sign-.*(two-from).*", "status|output|errors", SEVERAL),
+    Row("test-.*-no-from-.*|test-verify-(empty|no-header)-.", "output|errors|status", TEST),
+    Row("test-sign-foreign-.", "status|output|errors", TEST),
+    Row("test-verify-(malformed|fold-first)-.", "errors", TEST),
+    Row("test-verify-garbage-.", "status|output|errors", TEST),
+    Row("test-.*-long-line-2", "errors", TEST),
+    Row("test-reject", "output", TEST),
+    Row("test-data-.*", "output", TEST),
+    Row("test-sign-with-remove", "output", "`RemoveOldSignatures`"),
+    Row("test-sign-with-z", "output", "`z=`"),
+    Row("test-(verify-.*|several|reject|peer)", "output", "words of a result that is not a pass", WORDS),
+    Row("option-[bcFkLSTu]-(bad|negative|missing|unknown)", "errors|status|output", OPTION),
+    Row("option-(F-without-t|v-without-t|X)", "errors", OPTION),
+    Row("option-(unknown|word|no-argument|empty-.|x-missing)", "errors", OPTION),
+    Row("option-(F-without-t|v-without-t|X|n|p|P)", "output|errors", "`-n`"),
+    Row("option-Q", "output|errors|status", "`-Q`"),
 
     # Where it comes from.
     Row("internal-brackets/in-10-.*", SIGNED, "address in brackets, `[10.1.2.3]`",

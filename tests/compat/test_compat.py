@@ -16,11 +16,13 @@ import cases_config
 import cases_content
 import cases_policy
 import cases_tables
+import cases_testmode
 import cases_verify
 import compare
 import twins
 
 WORKERS = 4
+QUERY = b"csl:a=b:c\na/2\nnone/1\n"
 COMMON = {"Mode": "s", "Syslog": "yes", "SyslogSuccess": "yes", "LogWhy": "yes", "RequireSafeKeys": "no",
           "OversignHeaders": "From"}
 SINGLE = {"Domain": "example.com", "Selector": "sel", "KeyFile": "{dir}/key.pem"}
@@ -114,6 +116,19 @@ def run_text(case, keys, directory):
     return compare.differing_status(case.name, status), 1
 
 
+def run_call(run, keys, directory):
+    """A call of the command line."""
+    settings = {**BASES.get(run.base, {}), **run.settings}
+    if run.base == "verify":
+        del settings["Mode"]  # -t verifies by itself
+    mails = cases_testmode.files(keys)
+    upper = keys.files["records"].replace("sel._domainkey", "SEL._DOMAINKEY")
+    pair = twins.Pair(os.path.join(directory, run.name), text_of(settings), {**keys.files, **mails, "records-upper": upper})
+    stdin = mails.get(run.stdin + ".eml", QUERY if run.stdin else b"")
+    own = [] if "-x" in run.arguments else ["-x", "{conf}"]
+    return compare.differing_runs(run.name, pair.call(own + run.arguments, stdin)), 1
+
+
 def attempt(function, subject, keys, directory):
     try:
         return function(subject, keys, directory)
@@ -124,6 +139,7 @@ def attempt(function, subject, keys, directory):
 def all_cases(pattern):
     setups = [*cases_content.setups(), *cases_policy.setups(), *cases_tables.setups(), *cases_verify.setups()]
     jobs = [(run_setup, setup) for setup in setups] + [(run_text, case) for case in cases_config.texts()]
+    jobs += [(run_call, run) for run in cases_testmode.runs()]
     names = [job[1].name for job in jobs]
     assert len(names) == len(set(names)), sorted(name for name in names if names.count(name) > 1)
     return [job for job in jobs if re.search(pattern, job[1].name)]

@@ -8,5 +8,5 @@ target_link_options(syslogshim PRIVATE -fno-sanitize=all)
 set_target_properties(syslogshim PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 
 add_test(NAME compat COMMAND ${SYSTEM_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/test_compat.py)
-set_tests_properties(compat PROPERTIES LABELS compat TIMEOUT 300 SKIP_RETURN_CODE 77
+set_tests_properties(compat PROPERTIES LABELS compat TIMEOUT 1200 SKIP_RETURN_CODE 77
         ENVIRONMENT "BIN=${CMAKE_BINARY_DIR}/bin;LIB=${CMAKE_BINARY_DIR}/lib")

@@ -75,6 +75,17 @@ class Observation:
         return [change[:2] for change in self.outcome.modifications if change[2].lower() == b"dkim-signature"]
 
 
+LOG_LINE = re.compile(r"PROGRAM\[\d+\]: ")
+
+
+def plain_output(text):
+    """What -t writes, without Debian's ATPS, with fields unfolded, quotes of header.b and the folds of b= left out."""
+    text = re.sub(r"\r?\n[ \t]+", " ", text).replace("; dkim-atps=neutral", "")
+    text = re.sub(r'header\.b="([^"]*)"', r"header.b=\1", text)
+    text = re.sub(r"(?<=[ \t])b=[A-Za-z0-9+/= ]+", lambda found: found[0].replace(" ", ""), text)
+    return text.splitlines()
+
+
 class Twin(harness.Daemon):
     """One of the two. Its configuration is the text as given, with the socket of its own."""
 
@@ -94,6 +105,15 @@ class Twin(harness.Daemon):
         result = subprocess.run([self.program, "-n", "-x", self.conf], stdin=subprocess.DEVNULL, timeout=30,
                                 capture_output=True, check=False, env=self.environment)
         return result.returncode, (result.stdout + result.stderr).decode("utf-8", "replace")
+
+    def call(self, arguments, stdin):
+        """Run it once in its own folder. @return (exit status, standard output, standard error) as text, without what is its name only"""
+        arguments = [one.replace("{conf}", self.conf) for one in arguments]
+        result = subprocess.run([self.program, *arguments], input=stdin, timeout=60, capture_output=True, check=False,
+                                cwd=self.directory, env=self.environment)
+        out, err = (text.decode("utf-8", "replace").replace(self.conf, "CONF").replace(os.path.dirname(self.directory), "DIR").replace(self.kind, "PROGRAM")
+                    for text in (result.stdout, result.stderr))
+        return result.returncode, plain_output(out), [line for line in err.splitlines() if not LOG_LINE.match(line)]
 
     def halt(self):
         """OpenDKIM takes seconds to end by SIGTERM."""
@@ -147,6 +167,10 @@ class Pair:
 
     def check(self):
         return {name: twin.check() for name, twin in self.twins.items()}
+
+    def call(self, arguments, stdin):
+        """{dir} in an argument is the folder of the files. @return {name: (exit status, output, errors)}"""
+        return {name: twin.call([one.replace("{dir}", self.directory) for one in arguments], stdin) for name, twin in self.twins.items()}
 
     def start(self):
         for twin in self.twins.values():

@@ -57,6 +57,33 @@ static void a_file_answers_by_name_without_case(void **state)
 	dns_source_free(&source);
 }
 
+static enum err find_in_table(void *ctx, struct slice name, struct slice *ret_record)
+{
+	(void)ctx;
+	if (slice_eq(name, SLICE_LIT("broken.example.com")))
+		return ERR_IO;
+	if (!slice_ieq(name, SLICE_LIT("sel._domainkey.example.com")))
+		return ERR_NOT_FOUND;
+	*ret_record = SLICE_LIT("v=DKIM1; p=abc");
+	return ERR_OK;
+}
+
+static void a_table_answers_what_it_holds(void **state)
+{
+	const struct dns_table table = { .find = find_in_table };
+	struct dns_source *source = NULL;
+	AUTO(buf_done) struct buf out;
+
+	(void)state;
+	buf_init(&out, 1000);
+	assert_int_equal(dns_source_new_table(&table, &source), ERR_OK);
+	assert_int_equal(ask(source, "sel._domainkey.example.com", &out), DNS_FOUND);
+	assert_true(slice_eq(buf_slice(&out), SLICE_LIT("v=DKIM1; p=abc")));
+	assert_int_equal(ask(source, "none.example.com", &out), DNS_NXDOMAIN);
+	assert_int_equal(ask(source, "broken.example.com", &out), DNS_BROKEN);
+	dns_source_free(&source);
+}
+
 static void a_record_longer_than_one_string_comes_back_whole(void **state)
 {
 	char text[1000] = "long.example.com ";
@@ -148,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_answers_by_name_without_case),
+		cmocka_unit_test(a_table_answers_what_it_holds),
 		cmocka_unit_test(a_record_longer_than_one_string_comes_back_whole),
 		cmocka_unit_test(a_server_that_never_answers_costs_the_deadline_and_leaves_nothing),
 		cmocka_unit_test(a_name_that_is_none_is_refused),

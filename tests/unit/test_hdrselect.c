@@ -24,6 +24,7 @@ static void lists_are_read_as_written(void **state)
 		{ NULL, NULL, NULL, "From:" DEFAULT_REST " oversigned From" },
 		{ NULL, NULL, "", "From:" DEFAULT_REST },
 		{ NULL, NULL, ".", "From:" DEFAULT_REST },
+		{ NULL, NULL, "-", "From:" DEFAULT_REST },
 		{ "*", NULL, "", "From:" DEFAULT_REST },
 		{ "", NULL, "", "From" },
 		{ "Subject", NULL, "", "From:Subject" },
@@ -38,6 +39,7 @@ static void lists_are_read_as_written(void **state)
 		{ "Subject,To,Received,Comments", NULL, "", "From:Subject:To" },
 		{ "Subject,To,Received,Comments", "*,-Received,+To", "", "From:Subject:Received" },
 		{ "Subject,To,Received,Comments", ".", "", "From:Subject:To:Received:Comments" },
+		{ "Subject,To,Received,Comments", "-", "", "From:Subject:To:Received:Comments" },
 		{ "Subject,To", "From,To", "", "From:Subject" },
 		{ "Subject", NULL, "To,From,Reply-To",
 		  "From:Subject:To:Reply-To oversigned "

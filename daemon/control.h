@@ -17,6 +17,8 @@
 
 #define CONTROL_CLIENTS_MAX 16u
 #define CONTROL_LINE_BYTES_MAX 1100u
+/** Longest report for the metrics process: 64 tokens need some 100 KiB. */
+#define CONTROL_METRICS_BYTES_MAX ((size_t)4 * 1024 * 1024)
 /** To send the line, and to take the answer. */
 #define CONTROL_CLIENT_MS 5000
 #define CONTROL_POLL_MAX (CONTROL_CLIENTS_MAX + 1)

@@ -2,6 +2,7 @@
 #include "daemon/mailcount.h"
 
 #include "report/report.h"
+#include "report/sections.h"
 
 void mailcount_seen(struct mailcount *m)
 {
@@ -26,11 +27,7 @@ enum mailcount_class mailcount_class_of(enum settings_action action)
 
 void mailcount_report(const struct mailcount *m, unsigned in_flight, struct buf *out)
 {
-	/* The columns are the classes in their order. */
-	report_section(
-		out,
-		"=milter\t#in_flight\t#seen\t#signed\t#verified\t#passed\t#unsigned\t#quarantined"
-		"\t#discarded\t#rejected\t#deferred");
+	report_section(out, SECTION_MILTER);
 	report_number(out, in_flight);
 	report_number(out, atomic_load_explicit(&m->seen, memory_order_relaxed));
 	for (unsigned i = 0; i < MAILCOUNT_CLASSES; i++)

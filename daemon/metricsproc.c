@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/recv.h"
 #include "config/handover.h"
+#include "daemon/control.h"
 #include "daemon/sandbox.h"
 #include "report/prometheus.h"
 
@@ -20,7 +21,8 @@
 
 /* The supervisor gives up on a child after 3 s; it may be reading a configuration, too. */
 #define ANSWER_MS 15000
-#define ANSWER_BYTES_MAX ((size_t)4 * 1024 * 1024)
+/* "ok", the report, "." */
+#define ANSWER_BYTES_MAX (CONTROL_METRICS_BYTES_MAX + 64)
 /* HTTP clients: a few scrapers; each gets no more memory and time than it needs. */
 #define CLIENTS_MAX 16u
 #define CLIENT_MEMORY_BYTES 16384u

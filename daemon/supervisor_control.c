@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "config/question.h"
 #include "report/report.h"
+#include "report/sections.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct command_row {
 	bool own;	/* the supervisor's own sections come first */
 	bool asks[CHILD_COUNT];
 	bool reloads;
+	size_t bytes_max; /* of the report; 0: as long as may be */
 };
 
 /* clang-format off */
@@ -33,14 +35,16 @@ static const struct command_row rows[] = {
 	{ .name = "keys", .argument = true, .asks = { [CHILD_SIGNER] = true } },
 	{ .name = "reload", .reloads = true },
 	{ .name = "relogin", .argument = true, .wants_one = true, .reloads = true },
-	{ .name = "metrics", .own = true, .asks = { [CHILD_SIGNER] = true, [CHILD_MILTER] = true } },
+	{ .name = "metrics", .own = true, .asks = { [CHILD_SIGNER] = true, [CHILD_MILTER] = true }, .bytes_max = CONTROL_METRICS_BYTES_MAX },
 };
 /* clang-format on */
 
 /* What each child may speak of. */
-static const char *const signer_sections[] = { "=signer",   "@tokens",	"@keys", "=more",
-					       "@failures", "@latency", NULL };
-static const char *const milter_sections[] = { "=milter", NULL };
+static const char *const signer_sections[] = {
+	SECTION_SIGNER,	  SECTION_TOKENS,  SECTION_KEYS, SECTION_MORE,
+	SECTION_FAILURES, SECTION_LATENCY, NULL
+};
+static const char *const milter_sections[] = { SECTION_MILTER, NULL };
 static const char *const *const sections[CHILD_COUNT] = {
 	[CHILD_SIGNER] = signer_sections, [CHILD_MILTER] = milter_sections
 };
@@ -105,7 +109,7 @@ static void add_processes(const struct supervisor *s, const struct command *comm
 {
 	int64_t now_ms = clock_mono_ms();
 
-	report_section(out, "@processes\tname\tstate\t#up\t#pid\t#restarts\t#uptime_s\tanswers");
+	report_section(out, SECTION_PROCESSES);
 	for (unsigned i = 0; i < CHILD_COUNT; i++) {
 		const struct child *child = &s->child[i];
 		const struct lifecycle_child *state = &s->lifecycle.child[i];
@@ -129,8 +133,7 @@ static void add_processes(const struct supervisor *s, const struct command *comm
 
 static void add_own(const struct supervisor *s, const struct command *command, struct buf *out)
 {
-	report_section(out, "=daemon\tversion\t#pid\t#uptime_s\tconfiguration\t#generation"
-			    "\t#reloads\t#failed_reloads\tlast_reload");
+	report_section(out, SECTION_DAEMON);
 	report_text(out, SLICE_LIT(HSMDKIM_VERSION));
 	report_number(out, (uint64_t)getpid());
 	report_number(out, (uint64_t)(clock_mono_ms() - s->started_ms) / 1000);
@@ -189,6 +192,25 @@ static bool add_answer(enum child_id id, const struct question *q, struct buf *o
 	return ok;
 }
 
+/* Only a child that was taken over makes so many rows; the others' are then not told, either.
+ * @return true: refused, and logged when it is the first time */
+static bool is_too_long(struct supervisor *s, unsigned client, const struct buf *out)
+{
+	size_t max = s->commands[client].row->bytes_max;
+	bool too_long = max > 0 && out->len > max;
+
+	if (too_long && !s->metrics.complained)
+		log_line(LOG_LEVEL_ERROR,
+			 "metrics: the processes report more than %zu bytes; there are none until "
+			 "it is less",
+			 max);
+	if (max > 0)
+		s->metrics.complained = too_long;
+	if (too_long)
+		refuse(s, client, "the report is too long; see the log");
+	return too_long;
+}
+
 /* All answers are there, or will not come. What one process does not tell, the others' is shown
  * with; nothing at all is an error. */
 static void finish(struct supervisor *s, unsigned client)
@@ -205,7 +227,9 @@ static void finish(struct supervisor *s, unsigned client)
 		if (command->questions[i].answered)
 			any = add_answer((enum child_id)i, &command->questions[i], &out) || any;
 	}
-	if (any) {
+	if (is_too_long(s, client, &out)) {
+		/* said */
+	} else if (any) {
 		forget(command);
 		control_answer(&s->control, client, buf_slice(&out));
 	} else {

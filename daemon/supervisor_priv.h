@@ -43,7 +43,8 @@ struct reload {
 struct metrics {
 	struct sidechild process;
 	struct listen_addr addr;
-	int listen_fd; /* -1: none is wanted */
+	int listen_fd;	 /* -1: none is wanted */
+	bool complained; /* that the numbers are too long */
 };
 
 /* The reports process, and the socket by which the milter process asks it: both ends stay ours, so

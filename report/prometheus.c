@@ -50,13 +50,6 @@ static const struct metric metrics[] = {
 #define LATENCY "hsmdkim_signature_seconds"
 #define LATENCY_HELP "Time from a request's arrival in the signer process to its signature."
 
-#define COLUMN_OF(bound) "\t#" #bound
-
-const char *prometheus_latency_header(void)
-{
-	return "@latency\ttoken\t#sum_us" HISTOGRAM_BOUNDS(COLUMN_OF) "\t#more";
-}
-
 /* ---- one sample ---- */
 
 /* Cells hold no line end and no control byte: they went through text_sanitize(). */

@@ -14,8 +14,4 @@
 /** The report's sections that have metrics; others are passed over. */
 void report_to_prometheus(struct slice text, struct buf *out);
 
-/** The header line of the section that becomes histograms: the token's name, the sum, then the
- * buckets of report/histogram.h, whose bounds are the columns' names. */
-const char *prometheus_latency_header(void);
-
 #endif

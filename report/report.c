@@ -4,7 +4,6 @@
 #include "base/text.h"
 
 #define CELL_BYTES_MAX 4096u
-#define NAME_BYTES_MAX 64u
 
 void report_section(struct buf *out, const char *header)
 {
@@ -109,14 +108,20 @@ bool report_next_row(struct report_section *section, struct slice *cells)
 	return line.ptr == NULL; /* none too many */
 }
 
-static bool is_known(const struct report_section *s, const char *const *names)
+/* A section is expected once. */
+static bool take_header(struct slice text, const char *const *headers, bool *seen)
 {
-	for (; *names != NULL; names++) {
-		struct slice name = slice_str(*names);
+	struct slice line;
 
-		if (name.ptr[0] == (s->list ? '@' : '=') &&
-		    slice_eq(slice_sub(name, 1, name.len), s->name))
-			return true;
+	if (!next_line(&text, &line))
+		return false;
+	for (size_t i = 0; i < REPORT_SECTIONS_MAX && headers[i] != NULL; i++) {
+		if (!slice_eq(line, slice_str(headers[i])))
+			continue;
+		if (seen[i])
+			return false;
+		seen[i] = true;
+		return true;
 	}
 	return false;
 }
@@ -135,10 +140,6 @@ static bool rows_are_valid(struct report_section *s)
 	struct slice cells[REPORT_COLUMNS_MAX];
 	size_t rows = 0;
 
-	for (size_t i = 0; i < s->column_count; i++) {
-		if (s->columns[i].len > NAME_BYTES_MAX)
-			return false;
-	}
 	for (; report_next_row(s, cells); rows++) {
 		for (size_t i = 0; i < s->column_count; i++) {
 			if (cells[i].len >= CELL_BYTES_MAX ||
@@ -164,15 +165,17 @@ static bool is_clean(struct slice text)
 	return true;
 }
 
-bool report_is_valid(struct slice text, const char *const *names)
+bool report_is_valid(struct slice text, const char *const *headers)
 {
+	bool seen[REPORT_SECTIONS_MAX] = { false };
 	struct report_section s;
 
 	if (!is_clean(text))
 		return false;
-	while (report_next_section(&text, &s)) {
-		if (!is_known(&s, names) || !rows_are_valid(&s))
+	while (text.len > 0) {
+		if (!take_header(text, headers, seen) || !report_next_section(&text, &s) ||
+		    !rows_are_valid(&s))
 			return false;
 	}
-	return text.len == 0;
+	return true;
 }

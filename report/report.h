@@ -48,10 +48,16 @@ bool report_next_section(struct slice *text, struct report_section *ret_section)
 /** Take the next row off section->rows. @param cells column_count of them @return false: none */
 bool report_next_row(struct report_section *section, struct slice *cells);
 
-/** @return true: nothing but sections with these names (NULL-terminated, with their first
- * character), each row with as many cells as columns, names and cells no longer than a writer makes
- * them, numbers where numbers belong, UTF-8 without control characters */
-bool report_is_valid(struct slice text, const char *const *names);
+#define REPORT_SECTIONS_MAX 16u
+
+/**
+ * @param headers header lines as report_section() takes them, NULL-terminated, at most
+ * REPORT_SECTIONS_MAX
+ * @return true: nothing but sections with these headers, each at most once, each row with as many
+ * cells as columns, cells no longer than a writer makes them, numbers where numbers belong, UTF-8
+ * without control characters
+ */
+bool report_is_valid(struct slice text, const char *const *headers);
 
 /* --- forms for people and programs --- */
 

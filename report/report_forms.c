@@ -55,11 +55,19 @@ void report_to_json(struct slice text, struct buf *out)
 
 /* ---- for people ---- */
 
+/* Cells beyond this width stand out of their column. */
+#define WIDTH_MAX 128u
+/* Blanks may make a table so many times as long as its cells; all of so many bytes may be. A few
+ * long cells among very many short ones would make it some thousand times as long: then columns are
+ * narrower. */
+#define PADDING_TIMES 8u
+#define PADDING_FREE 65536u
+
 static void add_padded(struct slice text, size_t width, struct buf *out)
 {
 	buf_add(out, text);
-	for (size_t i = text.len; i < width; i++)
-		buf_add_ch(out, ' ');
+	if (text.len < width)
+		buf_add_fmt(out, "%*s", (int)(width - text.len), "");
 }
 
 /* An empty cell would leave a hole that the eye fills with its neighbour. */
@@ -79,7 +87,7 @@ static void add_lines(struct report_section *s, struct buf *out)
 		return;
 	for (size_t i = 0; i < s->column_count; i++) {
 		buf_add_str(out, "  ");
-		add_padded(s->columns[i], width + 2, out);
+		add_padded(s->columns[i], (width < WIDTH_MAX ? width : WIDTH_MAX) + 2, out);
 		buf_add(out, shown(cells[i]));
 		buf_add_ch(out, '\n');
 	}
@@ -90,6 +98,25 @@ static void widen(size_t *widths, const struct slice *cells, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		if (shown(cells[i]).len > widths[i])
 			widths[i] = shown(cells[i]).len;
+	}
+}
+
+/* @param bytes of all rows */
+static void narrow(size_t *widths, size_t count, size_t rows, size_t bytes)
+{
+	size_t most = bytes < PADDING_FREE / PADDING_TIMES ? PADDING_FREE : bytes * PADDING_TIMES;
+	size_t limit = WIDTH_MAX;
+	size_t row;
+
+	for (;; limit /= 2) {
+		row = 0;
+		for (size_t i = 0; i < count; i++) {
+			if (widths[i] > limit)
+				widths[i] = limit;
+			row += widths[i];
+		}
+		if (row == 0 || rows <= most / row)
+			return;
 	}
 }
 
@@ -108,10 +135,12 @@ static void add_list(struct report_section *s, struct buf *out)
 	struct slice cells[REPORT_COLUMNS_MAX];
 	size_t widths[REPORT_COLUMNS_MAX] = { 0 };
 	struct report_section measured = *s;
+	size_t rows = 0;
 
 	widen(widths, s->columns, s->column_count);
-	while (report_next_row(&measured, cells))
+	for (; report_next_row(&measured, cells); rows++)
 		widen(widths, cells, s->column_count);
+	narrow(widths, s->column_count, rows, s->rows.len);
 	add_columns(widths, s->columns, s->column_count, out);
 	while (report_next_row(s, cells))
 		add_columns(widths, cells, s->column_count, out);

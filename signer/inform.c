@@ -1,8 +1,8 @@
 /* The signer process's part of the operator's view. */
 #include "signer/inform.h"
 
-#include "report/prometheus.h"
 #include "report/report.h"
+#include "report/sections.h"
 
 #include <stdio.h>
 
@@ -15,7 +15,7 @@
 
 static void add_status(const struct inform_view *v, struct buf *out)
 {
-	report_section(out, "=signer\t#keys\t#tokens\t#requests\t#request_bytes\t#file_signatures");
+	report_section(out, SECTION_SIGNER);
 	report_number(out, v->ring != NULL ? keyring_key_count(v->ring) : 0);
 	report_number(out, v->ring != NULL ? keyring_token_count(v->ring) : 0);
 	report_number(out, v->under_way);
@@ -108,9 +108,7 @@ static void add_token(struct tokenlane *token, struct buf *out)
 
 static void add_tokens(const struct inform_view *v, struct buf *out)
 {
-	report_section(out, "@tokens\tname\tstate\t#up\tbreaker\t#retry_in_ms\t#pin_refused"
-			    "\t#sessions\t#sessions_max\t#queue\t#signatures\t#failures\t#p50_us"
-			    "\t#p99_us\tlast_error\t#last_error_age_s");
+	report_section(out, SECTION_TOKENS);
 	for (size_t i = 0; v->ring != NULL && i < keyring_token_count(v->ring); i++)
 		add_token(keyring_token(v->ring, i), out);
 }
@@ -170,9 +168,9 @@ static void each_tally(const struct inform_view *v,
 static void add_metrics(const struct inform_view *v, struct buf *out)
 {
 	add_tokens(v, out);
-	report_section(out, "@failures\tname\tclass\t#count");
+	report_section(out, SECTION_FAILURES);
 	each_tally(v, add_failures, out);
-	report_section(out, prometheus_latency_header());
+	report_section(out, SECTION_LATENCY);
 	each_tally(v, add_latency, out);
 }
 
@@ -241,13 +239,12 @@ static void add_keys(const struct inform_view *v, struct slice name, struct buf 
 	struct listing l = { .out = out };
 	size_t count = v->ring != NULL ? keyring_key_count(v->ring) : 0;
 
-	report_section(out, "@keys\tname\tdomain\tselector\twhere\ttype\t#bits\tattributes"
-			    "\t#signatures");
+	report_section(out, SECTION_KEYS);
 	if (v->ring != NULL)
 		keyring_each(v->ring, name, add_key, &l);
 	if (name.len > 0 || count <= l.rows)
 		return;
-	report_section(out, "=more\t#keys_not_shown");
+	report_section(out, SECTION_MORE);
 	report_number(out, count - l.rows);
 	report_end_row(out);
 }

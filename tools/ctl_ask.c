@@ -7,12 +7,41 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-static enum err open_socket(const char *path, int *ret_fd, struct err_detail *detail)
+/* What connect() and send() wait for at most: a daemon that hangs accepts nobody. */
+static enum err bound_waits(int fd, int64_t deadline_ms)
+{
+	int64_t left_ms = deadline_ms - clock_mono_ms();
+	struct timeval left;
+
+	if (left_ms <= 0)
+		return ERR_TIMEOUT;
+	left = (struct timeval){ left_ms / 1000, left_ms % 1000 * 1000 };
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left)) == 0 ? ERR_OK : ERR_IO;
+}
+
+static enum err connect_error(const char *path, int error, struct err_detail *detail)
+{
+	const char *advice = "; is hsmdkim running, with this ControlSocket?";
+
+	if (error == EAGAIN || error == ETIMEDOUT) {
+		err_detail_set(detail, "%s: hsmdkim takes no connections; see its log", path);
+		return ERR_TIMEOUT;
+	}
+	if (error == EACCES)
+		advice = "; only the owner of the socket may use it";
+	err_detail_set(detail, "%s: %s%s", path, strerror(error), advice);
+	return error == EACCES ? ERR_DENIED : ERR_PEER_LOST;
+}
+
+static enum err open_socket(const char *path, int64_t deadline_ms, int *ret_fd,
+			    struct err_detail *detail)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	enum err e;
 	int fd;
 
 	if (strlen(path) >= sizeof(sun.sun_path)) {
@@ -23,15 +52,14 @@ static enum err open_socket(const char *path, int *ret_fd, struct err_detail *de
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return ERR_IO;
-	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0) {
+	e = bound_waits(fd, deadline_ms);
+	if (e == ERR_OK && connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) != 0)
+		e = connect_error(path, errno, detail);
+	if (e == ERR_OK)
 		*ret_fd = fd;
-		return ERR_OK;
-	}
-	err_detail_set(detail, "%s: %s%s", path, strerror(errno),
-		       errno == EACCES ? "; only the owner of the socket may use it"
-				       : "; is hsmdkim running, with this ControlSocket?");
-	(void)close(fd);
-	return errno == EACCES ? ERR_DENIED : ERR_PEER_LOST;
+	else
+		(void)close(fd);
+	return e;
 }
 
 /* Small, and the socket is new: it always has room for all of it. */
@@ -79,14 +107,15 @@ static enum err take_apart(struct slice all, struct slice *ret_report, struct er
 enum err ctl_ask(const char *socket_path, const char *line, int timeout_ms, struct buf *answer,
 		 struct slice *ret_report, struct err_detail *detail)
 {
+	int64_t deadline_ms = clock_mono_ms() + timeout_ms;
 	struct slice all = SLICE_LIT("");
 	int fd = -1;
-	enum err e = open_socket(socket_path, &fd, detail);
+	enum err e = open_socket(socket_path, deadline_ms, &fd, detail);
 
 	if (e == ERR_OK)
 		e = send_line(fd, line);
 	if (e == ERR_OK)
-		e = read_to_end(fd, clock_mono_ms() + timeout_ms, answer);
+		e = read_to_end(fd, deadline_ms, answer);
 	if (e == ERR_OK)
 		e = buf_finish(answer, &all);
 	if (e == ERR_OK)

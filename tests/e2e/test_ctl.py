@@ -172,33 +172,6 @@ class Control(Base):
         harness.wait_for(back, 20, "the signer process is back")
         self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
 
-    def test_children_that_are_stuck_are_started_anew(self):
-        """They owe answers, read nothing and say nothing. The supervisor does not wait for them, and says so once."""
-        for kind in ("signer", "milter"):
-            daemon = self.file_key_daemon({**self.control, "ControlSocket": self.path(kind)}, allowed=[rf"{kind} process: "])
-            self.socket = self.path(kind)
-            self.all_up()
-            pid = daemon.child(kind)
-            os.kill(pid, harness.signal.SIGSTOP)
-            for _ in range(400):  # more questions than its socket has room for
-                with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
-                    sock.settimeout(5)
-                    sock.connect(self.socket)
-                    sock.sendall(b"metrics\n")
-            started = time.monotonic()
-            self.assertEqual(2, len(self.ask("status")["processes"]))
-            self.assertLess(time.monotonic() - started, 9, "a child's time, not the ten seconds of a full socket")
-
-            def noticed():
-                self.ask_raw(b"status\n")  # for it is asked, not watched
-                return re.findall(rf"{kind} process: (?:answers no questions|does not read).*", daemon.log())
-            self.assertEqual(1, len(harness.wait_for(noticed, 60, "it is noticed")), daemon.log())
-            harness.wait_for(lambda: daemon.child(kind) != pid, 20, f"a new {kind}")
-            self.all_up()
-            self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
-            daemon.stop()
-            self.assertEqual(1, len(re.findall("answers no questions|does not read", daemon.log())), daemon.log())
-
 
 class Hostile(Base):
     def test_rights_of_the_socket(self):
@@ -223,6 +196,22 @@ class Hostile(Base):
         daemon = self.file_key_daemon({"ControlSocket": self.path("no", "such", "folder")}, start=False)
         result = subprocess.run([daemon.program, "-f", "-x", daemon.conf], capture_output=True, text=True, timeout=30, check=False)
         self.assertEqual((69, True), (result.returncode, "ControlSocket: " in result.stderr), result.stderr)
+
+    def test_a_daemon_that_accepts_nobody(self):
+        """Its queue of connections is full: the tool waits as long as it was told, and says so."""
+        harness.need(self, os.access(CTL, os.X_OK), CTL)
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(self.socket)
+            listener.listen(0)
+            for _ in range(4):
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    client.connect(self.socket)
+            started = time.monotonic()
+            self.assertIn("takes no connections", self.ctl("-t", "1", "status", status=69))
+            self.assertLess(time.monotonic() - started, 20)
 
     def test_garbage(self):
         daemon = self.file_key_daemon(self.control)

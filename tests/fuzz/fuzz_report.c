@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "report/prometheus.h"
 #include "report/report.h"
+#include "report/sections.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,12 +13,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const names[] = { "=milter", "@tokens", "@failures", "@latency", NULL };
+	static const char *const headers[] = { SECTION_MILTER, SECTION_TOKENS, SECTION_FAILURES,
+					       SECTION_LATENCY, NULL };
 	static void (*const forms[])(struct slice text,
 				     struct buf * out) = { report_to_json, report_to_table,
 							   report_to_prometheus };
 	struct slice text = slice_of(data, size);
-	bool valid = report_is_valid(text, names);
+	bool valid = report_is_valid(text, headers);
 
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
 		struct buf out;

@@ -13,6 +13,7 @@
 #include "report/histogram.h"
 #include "report/prometheus.h"
 #include "report/report.h"
+#include "report/sections.h"
 
 #define ROOM 65536u
 
@@ -174,7 +175,9 @@ static void write_sample(void)
 	report_section(&out, "@none\tname");
 }
 
-static const char *const sample_names[] = { "=daemon", "@tokens", "@none", NULL };
+static const char *const sample_headers[] = { "=daemon\tversion\t#pid",
+					      "@tokens\tname\t#up\tlast_error", "@none\tname",
+					      NULL };
 
 static void a_report_is_what_was_written(void **state)
 {
@@ -186,7 +189,7 @@ static void a_report_is_what_was_written(void **state)
 		   "\ta\\x09b\\x0a\"c\"\t1\t\n"
 		   "\t\\xffz\t\tno answer\n"
 		   "@none\tname\n");
-	assert_true(report_is_valid(buf_slice(&out), sample_names));
+	assert_true(report_is_valid(buf_slice(&out), sample_headers));
 }
 
 static void json_of_a_report(void **state)
@@ -232,34 +235,76 @@ static void what_is_no_report_is_refused(void **state)
 		SLICE_INIT("x"),
 		SLICE_INIT("\n"),
 		SLICE_INIT("ok\n"),
-		SLICE_INIT("\tcell\n"),				     /* a row without a section */
-		SLICE_INIT("=daemon\tversion\t#pid\n\t1.0\t42"),     /* cut */
-		SLICE_INIT("=daemon\tversion\t#pid\n"),		     /* no row */
-		SLICE_INIT("=daemon\tversion\n\ta\n\tb\n"),	     /* two rows */
-		SLICE_INIT("=daemon\tversion\t#pid\n\t1.0\n"),	     /* a cell is missing */
-		SLICE_INIT("=daemon\tversion\t#pid\n\t1.0\t4\t5\n"), /* one too many */
+		SLICE_INIT("\tcell\n"),				 /* a row without a section */
+		SLICE_INIT("=daemon\tversion\t#pid\n\t1.0\t42"), /* cut */
+		SLICE_INIT("=daemon\tversion\t#pid\n"),		 /* no row */
+		SLICE_INIT("=daemon\tversion\t#pid\n\ta\t1\n\tb\t2\n"), /* two rows */
+		SLICE_INIT("=daemon\tversion\t#pid\n\t1.0\n"),		/* a cell is missing */
+		SLICE_INIT("=daemon\tversion\t#pid\n\t1.0\t4\t5\n"),	/* one too many */
 		SLICE_INIT("=daemon\tversion\t#pid\n\t1.0\t-4\n"),
 		SLICE_INIT("=daemon\tversion\t#pid\n\t1.0\t99999999999999999999\n"),
 		SLICE_INIT("=daemon\n\ta\n"),	       /* no columns */
 		SLICE_INIT("=processes\tname\n\ta\n"), /* not its business */
 		SLICE_INIT("=tokens\tname\n\ta\n"),    /* a list, not an object */
-		SLICE_INIT("@tokens\tname\n\ta\x1b[2J\n"),
-		SLICE_INIT("@tokens\tname\n\ta\r\n"),
-		SLICE_INIT("@tokens\tname\n\ta\0b\n"),
+		SLICE_INIT("@none\tname\n\ta\x1b[2J\n"),
+		SLICE_INIT("@none\tname\n\ta\r\n"),
+		SLICE_INIT("@none\tname\n\ta\0b\n"),
+		SLICE_INIT("@none\tname\n\ta\n@none\tname\n\tb\n"), /* twice */
+		SLICE_INIT("@none\tname\n@none\tname\n"),
+		SLICE_INIT("@none\t#name\n\t1\n"),	   /* another kind of column */
+		SLICE_INIT("@none\tname\tname\n\ta\tb\n"), /* one more */
+		SLICE_INIT("@tokens\t#up\tname\tlast_error\n\t1\ta\tb\n"), /* another order */
+		SLICE_INIT("@tokens\tname\t#up\n\ta\t1\n"),		   /* one is missing */
+		SLICE_INIT("@none\tname\t\n\ta\t\n"),
 		SLICE_INIT("@tokens\t1\t2\t3\t4\t5\t6\t7\t8\t9\t1\t2\t3\t4\t5\t6\t7\t8\t9\t1\t2\t3"
 			   "\t4\t5\t6\t7\t8\t9\t1\t2\t3\t4\t5\t6\n"),
 	};
 
 	(void)state;
-	assert_true(report_is_valid(SLICE_LIT(""), sample_names));
+	assert_true(report_is_valid(SLICE_LIT(""), sample_headers));
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		assert_false(report_is_valid(rows[i], sample_names));
+		assert_false(report_is_valid(rows[i], sample_headers));
 		/* Nobody shows such a text, but if: nothing is read that is not there. */
 		buf_reset(&out);
 		report_to_json(rows[i], &out);
 		report_to_table(rows[i], &out);
 		report_to_prometheus(rows[i], &out);
 	}
+}
+
+/* A cell of 4000 bytes in a million rows of one: aligned, that would be gigabytes. */
+static void a_long_cell_does_not_widen_a_million_rows(void **state)
+{
+	static const char row[] = "\tb\t1\n";
+	char cell[4000];
+	struct buf text;
+	struct buf table;
+	struct slice made;
+
+	(void)state;
+	memset(cell, 'a', sizeof(cell));
+	buf_init(&text, (size_t)16 * 1024 * 1024);
+	report_section(&text, "@none\tname\t#n");
+	report_text(&text, slice_of(cell, sizeof(cell)));
+	report_number(&text, 1);
+	report_end_row(&text);
+	for (unsigned i = 0; i < 1000000; i++)
+		buf_add_str(&text, row);
+	buf_init(&table, 10 * text.len);
+	report_to_table(buf_slice(&text), &table);
+	assert_int_equal(buf_finish(&table, &made), ERR_OK);
+	buf_done(&table);
+	/* A short table has room for it. */
+	text.len = 0;
+	report_section(&text, "@none\tname\t#n");
+	report_text(&text, slice_of(cell, 100));
+	report_number(&text, 1);
+	report_end_row(&text);
+	buf_add_str(&text, row);
+	report_to_table(buf_slice(&text), &out);
+	assert_int_equal(buf_finish(&out, &made), ERR_OK);
+	assert_int_equal(made.len, strlen("none:\n") + 3 * strlen("    1\n") + 300);
+	buf_done(&text);
 }
 
 /* ---- metrics ---- */
@@ -300,7 +345,7 @@ static void histogram_of_a_report(void **state)
 	histogram_add(&h, 30000000);
 	v = histogram_read(&h);
 	buf_init(&text, ROOM);
-	report_section(&text, prometheus_latency_header());
+	report_section(&text, SECTION_LATENCY);
 	report_text(&text, SLICE_LIT("t"));
 	report_number(&text, v.sum_us);
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
@@ -330,6 +375,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(json_of_a_report, setup, teardown),
 		cmocka_unit_test_setup_teardown(table_of_a_report, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_no_report_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_long_cell_does_not_widen_a_million_rows, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(metrics_of_a_report, setup, teardown),
 		cmocka_unit_test_setup_teardown(histogram_of_a_report, setup, teardown),
 	};

@@ -1,6 +1,7 @@
 /* The private keys of a token by label and id. */
 #include "pkcs11/keyindex.h"
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "pkcs11/ckr.h"
 
@@ -124,6 +125,26 @@ struct handles {
 	size_t room;
 };
 
+/* For whoever watches. */
+struct progress {
+	int64_t began_ms;
+	int64_t deadline_ms;
+	_Atomic int64_t *beat_ms;
+};
+
+static enum err come_on(const struct progress *p, size_t keys, struct err_detail *detail)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	if (p->beat_ms != NULL)
+		atomic_store(p->beat_ms, now_ms);
+	if (now_ms < p->deadline_ms)
+		return ERR_OK;
+	err_detail_set(detail, "its list of keys was given up after %lld s and %zu keys",
+		       (long long)(now_ms - p->began_ms) / 1000, keys);
+	return ERR_TOKEN_FAILED;
+}
+
 static enum err keep(struct handles *h, const CK_OBJECT_HANDLE *found, CK_ULONG n,
 		     struct err_detail *detail)
 {
@@ -148,7 +169,7 @@ static enum err keep(struct handles *h, const CK_OBJECT_HANDLE *found, CK_ULONG 
 }
 
 static enum err collect(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, struct handles *h,
-			struct err_detail *detail)
+			const struct progress *progress, struct err_detail *detail)
 {
 	CK_OBJECT_HANDLE found[BATCH];
 	CK_ULONG n = 0;
@@ -159,12 +180,14 @@ static enum err collect(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, struct h
 
 		e = rv == CKR_OK ? keep(h, found, n, detail)
 				 : ckr_error("C_FindObjects", rv, detail);
+		if (e == ERR_OK)
+			e = come_on(progress, h->count, detail);
 	} while (e == ERR_OK && n > 0);
 	return e;
 }
 
 static enum err search(struct keyindex *index, CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session,
-		       struct err_detail *detail)
+		       const struct progress *progress, struct err_detail *detail)
 {
 	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 	CK_BBOOL yes = CK_TRUE;
@@ -176,11 +199,14 @@ static enum err search(struct keyindex *index, CK_FUNCTION_LIST *f, CK_SESSION_H
 
 	if (rv != CKR_OK)
 		return ckr_error("C_FindObjectsInit", rv, detail);
-	e = collect(f, session, &h, detail);
+	e = collect(f, session, &h, progress, detail);
 	(void)f->C_FindObjectsFinal(session);
 	/* Attributes are read after the search: some tokens allow one operation a session. */
-	for (size_t i = 0; i < h.count && e == ERR_OK; i++)
+	for (size_t i = 0; i < h.count && e == ERR_OK; i++) {
 		e = add(index, f, session, h.list[i]);
+		if (e == ERR_OK)
+			e = come_on(progress, i + 1, detail);
+	}
 	free(h.list);
 	return e;
 }
@@ -213,11 +239,13 @@ static enum err make_buckets(struct keyindex *index)
 	return ERR_OK;
 }
 
-enum err keyindex_read(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, struct keyindex **ret_index,
+enum err keyindex_read(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session, int64_t deadline_ms,
+		       _Atomic int64_t *beat_ms, struct keyindex **ret_index,
 		       struct err_detail *detail)
 {
+	const struct progress progress = { clock_mono_ms(), deadline_ms, beat_ms };
 	struct keyindex *index = calloc(1, sizeof(*index));
-	enum err e = index != NULL ? search(index, f, session, detail) : ERR_NOMEM;
+	enum err e = index != NULL ? search(index, f, session, &progress, detail) : ERR_NOMEM;
 
 	if (e == ERR_OK)
 		e = make_buckets(index);

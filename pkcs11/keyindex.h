@@ -6,11 +6,19 @@
 #include "base/slice.h"
 #include "pkcs11/cryptoki.h"
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 struct keyindex;
 
-/** Search all private token keys through this session. @return the failed call's error with a
- * detail, ERR_NOMEM */
+/**
+ * Search all private token keys through this session.
+ * @param deadline_ms clock_mono_ms() at which the reading is given up: between two calls
+ * @param beat_ms     set to clock_mono_ms() whenever it came on by a key; may be NULL
+ * @return the failed call's error with a detail, ERR_TOKEN_FAILED (deadline), ERR_NOMEM
+ */
 NODISCARD enum err keyindex_read(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session,
+				 int64_t deadline_ms, _Atomic int64_t *beat_ms,
 				 struct keyindex **ret_index, struct err_detail *detail);
 void keyindex_free(struct keyindex **index);
 

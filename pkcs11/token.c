@@ -304,6 +304,16 @@ enum err token_session_open(struct token *token, struct token_session **ret_sess
 	return e;
 }
 
+static CK_SLOT_ID slot_of(struct token *token)
+{
+	CK_SLOT_ID slot;
+
+	(void)pthread_mutex_lock(&token->lock);
+	slot = token->slot;
+	(void)pthread_mutex_unlock(&token->lock);
+	return slot;
+}
+
 unsigned token_open_sessions(struct token *token)
 {
 	/* Without the lock: whoever holds it may hang in the module. */
@@ -330,6 +340,37 @@ enum err token_session_check_login(struct token_session *session, struct err_det
 		e = token_login(t, session->handle, detail);
 	}
 	(void)pthread_mutex_unlock(&t->lock);
+	return e;
+}
+
+/* A session that is gone is no news of the token: C_OpenSession will tell. */
+static enum err ask_token(struct token_session *s, struct err_detail *detail)
+{
+	CK_SESSION_INFO session;
+	CK_TOKEN_INFO info;
+	CK_RV rv = s->handle != 0 ? s->f->C_GetSessionInfo(s->handle, &session)
+				  : CKR_SESSION_HANDLE_INVALID;
+	enum err e = ERR_OK;
+
+	if (ckr_info(rv)->class == CKR_CLASS_REOPEN)
+		e = token_session_reopen(s, detail);
+	else if (rv != CKR_OK)
+		e = ckr_error("C_GetSessionInfo", rv, detail);
+	if (e != ERR_OK)
+		return e;
+	rv = s->f->C_GetTokenInfo(slot_of(s->token), &info);
+	return rv == CKR_OK ? token_session_check_login(s, detail)
+			    : ckr_error("C_GetTokenInfo", rv, detail);
+}
+
+enum err token_session_check(struct token_session *session, struct err_detail *detail)
+{
+	bool entered = token_enter(session->token);
+	enum err e = ask_token(session, detail);
+
+	if (e != ERR_OK)
+		token_session_drop(session);
+	token_leave(session->token, entered);
 	return e;
 }
 
@@ -372,6 +413,31 @@ int64_t token_index_fresh_ms(struct token *token)
 	return fresh_ms;
 }
 
+int64_t token_read_quiet_ms(struct token *token)
+{
+	int64_t beat_ms = atomic_load(&token->read_beat_ms);
+	int64_t quiet_ms = clock_mono_ms() - beat_ms;
+
+	if (beat_ms == 0)
+		return -1;
+	return quiet_ms > 0 ? quiet_ms : 0;
+}
+
+/* The lock is held. */
+static enum err read_index(struct token_session *session, struct err_detail *detail)
+{
+	struct token *t = session->token;
+	enum err e;
+
+	t->index_ms = clock_mono_ms();
+	atomic_store(&t->read_beat_ms, t->index_ms);
+	e = keyindex_read(t->f, session->handle, t->index_ms + TOKEN_READ_MAX_MS, &t->read_beat_ms,
+			  &t->index, detail);
+	atomic_store(&t->read_beat_ms, 0);
+	t->index_cost_ms = clock_mono_ms() - t->index_ms;
+	return e;
+}
+
 size_t token_index_count(struct token *token)
 {
 	size_t n;
@@ -393,11 +459,8 @@ enum err token_find(struct token_session *session, const struct p11_uri *uri, in
 	if (t->index != NULL &&
 	    (atomic_exchange(&t->index_outdated, false) || t->index_ms <= newer_than_ms))
 		keyindex_free(&t->index);
-	if (t->index == NULL) {
-		t->index_ms = clock_mono_ms();
-		e = keyindex_read(t->f, session->handle, &t->index, detail);
-		t->index_cost_ms = clock_mono_ms() - t->index_ms;
-	}
+	if (t->index == NULL)
+		e = read_index(session, detail);
 	if (e == ERR_OK)
 		*ret_count =
 			keyindex_find(t->index, p11_uri_label(uri), p11_uri_id(uri), handles, max);

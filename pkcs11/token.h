@@ -68,8 +68,22 @@ void token_session_close(struct token_session **session);
 /** True when the session was dropped after an error: open another one. */
 bool token_session_lost(const struct token_session *session);
 
+/**
+ * Does the token answer for this session? It and the slot are asked what they say of themselves:
+ * cheaper than a signature, and proves less. Logs in again where nobody is.
+ * @return ERR_TOKEN_* with a detail; the session is lost then
+ */
+NODISCARD enum err token_session_check(struct token_session *session, struct err_detail *detail);
+
 /** Sessions that are open now, the idle one aside that keeps the login. */
 unsigned token_open_sessions(struct token *token);
+
+/** Reading a token's list of keys takes as long as it is; after this time it is given up, and what
+ * needed it fails. */
+#define TOKEN_READ_MAX_MS 600000
+/** While the list is read: for how many ms no key was read. -1: it is not read now. Does not block.
+ */
+int64_t token_read_quiet_ms(struct token *token);
 
 /** Keys may have been made or deleted by others: the next look-up reads the token's keys anew. Does
  * not block. */

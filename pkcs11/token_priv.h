@@ -34,11 +34,12 @@ struct token {
 	atomic_uint unclear;	      /* doubt.count, to be read without the lock */
 	void (*pin_state)(void *ctx, bool refused, unsigned unclear);
 	void *pin_ctx;
-	bool read_write;	  /* the token wants R/W sessions even to sign */
-	atomic_uint open_handles; /* of sessions, the holder aside */
-	struct keyindex *index;	  /* NULL: not read yet */
-	int64_t index_ms;	  /* when it was read */
-	int64_t index_cost_ms;	  /* how long that took */
+	bool read_write;	      /* the token wants R/W sessions even to sign */
+	atomic_uint open_handles;     /* of sessions, the holder aside */
+	struct keyindex *index;	      /* NULL: not read yet */
+	int64_t index_ms;	      /* when it was read */
+	int64_t index_cost_ms;	      /* how long that took */
+	_Atomic int64_t read_beat_ms; /* when its reading came on last; 0: it is not read now */
 };
 
 struct token_session {

@@ -18,7 +18,7 @@ static void rest(struct breaker *b, int64_t now_ms)
 
 bool breaker_worked(struct breaker *b, int64_t now_ms)
 {
-	bool was_down = b->state == BREAKER_RESTING;
+	bool was_down = b->down;
 
 	b->last_used_ms = now_ms;
 	b->used = true;
@@ -29,7 +29,20 @@ bool breaker_worked(struct breaker *b, int64_t now_ms)
 	b->failures = 0;
 	b->failed_probes = 0;
 	b->rests = 0;
+	b->down = false;
 	return was_down;
+}
+
+void breaker_answered(struct breaker *b, int64_t now_ms)
+{
+	b->last_used_ms = now_ms;
+	b->used = true;
+	b->probing = false;
+	if (b->state == BREAKER_IN_SERVICE || b->state == BREAKER_ENDED)
+		return;
+	b->state = BREAKER_DOUBTED;
+	b->failed_probes = 0;
+	b->probe_at_ms = now_ms + rest_ms(b->rests);
 }
 
 /* The state changed or not. @return true: it left service */
@@ -39,6 +52,7 @@ static bool settle(struct breaker *b, bool was_allowed, int64_t now_ms)
 	b->used = true;
 	if (!was_allowed || breaker_allows(b))
 		return false;
+	b->down = true;
 	b->down_since_ms = now_ms;
 	return true;
 }
@@ -52,8 +66,10 @@ bool breaker_failed(struct breaker *b, enum breaker_evidence evidence, int64_t n
 		b->state = BREAKER_ENDED;
 	else if (evidence == BREAKER_WHOLE_TOKEN && was_allowed)
 		rest(b, now_ms);
-	else if (b->state == BREAKER_IN_SERVICE && b->failures >= BREAKER_DOUBT_FAILURES)
+	else if (b->state == BREAKER_IN_SERVICE && b->failures >= BREAKER_DOUBT_FAILURES) {
 		b->state = BREAKER_DOUBTED;
+		b->probe_at_ms = now_ms;
+	}
 	return settle(b, was_allowed, now_ms);
 }
 
@@ -87,7 +103,6 @@ static bool probe_due(const struct breaker *b, int64_t now_ms)
 	case BREAKER_IN_SERVICE:
 		return !b->used || now_ms - b->last_used_ms >= BREAKER_IDLE_MS;
 	case BREAKER_DOUBTED:
-		return true;
 	case BREAKER_RESTING:
 		return now_ms >= b->probe_at_ms;
 	case BREAKER_ENDED:

@@ -2,12 +2,14 @@
  * When a token that fails is left alone, and when it is tried again. Pure: events and times go in.
  *
  *   IN_SERVICE --failures in a row--> DOUBTED --probe fails--> RESTING --probe fails--> RESTING
- *       ^                                |                        |        (each time twice as
- * long)
- *       +--------- a signature ----------+------------------------+
+ *       ^                             |      ^                 |     |     (each time twice as
+ *       |                             |      +---- answers ----+     |      long)
+ *       +--------- a signature -------+------------------------------+
  *
  * In doubt the token still gets requests: the fault may be one key's. A token that cannot even be
- * reached rests at once. A refused PIN ends it: only an operator helps.
+ * reached rests at once. Where no key is known that a probe could sign with, a token that answers
+ * is taken out of its rest, but only a signature makes it one like others again. A refused PIN ends
+ * it: only an operator helps.
  * Not thread-safe.
  */
 #ifndef SIGNER_BREAKER_H
@@ -40,22 +42,26 @@ struct breaker {
 	unsigned failed_probes; /**< in a row */
 	unsigned rests;		/**< in a row: how long the next one is */
 	bool probing;		/**< one is under way */
-	int64_t probe_at_ms;	/**< RESTING: when */
+	int64_t probe_at_ms;	/**< RESTING, DOUBTED: when */
 	bool used;		/**< the token gave an answer, good or bad */
 	int64_t last_used_ms;	/**< its last one */
+	bool down;		/**< it left service, and no signature was made since */
 	int64_t down_since_ms;	/**< when it left service */
 };
 
-/** @return true when the token was not in service before: worth a line in the log */
+/** A signature was made. @return true when it is the first since the token left service: worth a
+ * line in the log */
 bool breaker_worked(struct breaker *b, int64_t now_ms);
+/** It answered, but there was no key to sign with. */
+void breaker_answered(struct breaker *b, int64_t now_ms);
 /** A request failed. @return true when the token goes out of service by this: worth a line */
 bool breaker_failed(struct breaker *b, enum breaker_evidence evidence, int64_t now_ms);
 
 /** May requests be sent to it? */
 bool breaker_allows(const struct breaker *b);
 
-/** Is it time for a probe? The caller makes one, and reports it with breaker_worked() or
- * breaker_probe_failed(). */
+/** Is it time for a probe? The caller makes one, and reports it with breaker_worked(),
+ * breaker_answered() or breaker_probe_failed(). */
 bool breaker_take_probe(struct breaker *b, int64_t now_ms);
 /** The probe was not made after all. */
 void breaker_probe_lost(struct breaker *b);

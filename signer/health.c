@@ -79,14 +79,19 @@ void health_worked(struct health *h, struct signkey *key, const struct token_key
 	(void)pthread_mutex_lock(&h->lock);
 	down_ms = now_ms - h->breaker.down_since_ms;
 	back = breaker_worked(&h->breaker, now_ms);
-	if (key != NULL) {
-		h->worked = true;
-		keep_probe_key(h, key, replica);
-	}
+	h->worked = true;
+	keep_probe_key(h, key, replica);
 	(void)pthread_mutex_unlock(&h->lock);
 	if (back)
 		log_line(LOG_LEVEL_WARNING, "token %s: back in service after %lld ms", h->name,
 			 (long long)down_ms);
+}
+
+void health_answered(struct health *h)
+{
+	(void)pthread_mutex_lock(&h->lock);
+	breaker_answered(&h->breaker, clock_mono_ms());
+	(void)pthread_mutex_unlock(&h->lock);
 }
 
 /* @return false: says nothing about the token */

@@ -14,8 +14,10 @@ struct health;
 NODISCARD struct health *health_new(const char *name);
 void health_free(struct health **health);
 
-/** A signature was made with this key's replica; NULL: a session was opened, no more. */
+/** A signature was made with this key's replica. */
 void health_worked(struct health *h, struct signkey *key, const struct token_key *replica);
+/** It answered a probe that had no key to sign with. */
+void health_answered(struct health *h);
 
 /** A request failed. @param reached false: not even a session could be opened */
 void health_failed(struct health *h, enum err error, bool reached, const struct err_detail *detail);

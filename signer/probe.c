@@ -27,13 +27,17 @@ static void report_failure(struct probe *p, enum err error, const struct err_det
 	p->env->restart(p->env->ctx, why);
 }
 
+/* @param key the one that signed; NULL: none is known */
 static void report_success(struct probe *p, struct signkey *key, const struct token_key *replica)
 {
 	char what[256];
 
 	if (atomic_exchange(&p->reported, true))
 		return;
-	health_worked(tokenlane_health(p->token), key, replica);
+	if (key != NULL)
+		health_worked(tokenlane_health(p->token), key, replica);
+	else
+		health_answered(tokenlane_health(p->token));
 	if (p->first)
 		log_line(LOG_LEVEL_INFO, "token %s: in service (%s)",
 			 token_name(tokenlane_token(p->token)),
@@ -52,6 +56,8 @@ static enum err sign_once(struct probe *p, struct token_worker *w, bool *ret_aga
 
 	if (key != NULL)
 		e = token_key_test(w->session, replica, &reload, detail);
+	else
+		e = token_session_check(w->session, detail);
 	*ret_again = e != ERR_OK && !reload && !health_blames_token(e);
 	if (*ret_again)
 		health_forget_key(health, key);
@@ -100,7 +106,7 @@ static bool expire(struct lane_job *job, bool running)
 	static const struct err_detail detail = { "it did not answer" };
 	struct probe *p = (struct probe *)job;
 
-	if (running)
+	if (running && !tokenlane_reads(p->token))
 		report_failure(p, ERR_TOKEN_TIMEOUT, &detail);
 	else if (!atomic_exchange(&p->reported, true)) /* no session was free: nothing was tried */
 		health_probe_lost(tokenlane_health(p->token));

@@ -1,6 +1,7 @@
 /*
- * A probe of a token: a session and, once a key has signed there, a signature. Made when a token is
- * new, when it is in doubt, when it rests, and now and then when it is idle.
+ * A probe of a token: a session and a signature; where no key is known yet, the token is asked what
+ * it says of itself. Made when a token is new, when it is in doubt, when it rests, and when it was
+ * idle for BREAKER_IDLE_MS: so that hsmdkim-ctl knows of a dead one before mail meets it.
  */
 #ifndef SIGNER_PROBE_H
 #define SIGNER_PROBE_H

@@ -155,6 +155,8 @@ static enum err sign(struct request *r, struct token_worker *w, bool *ret_reload
 static enum err try_token(struct request *r, struct token_worker *w, bool *ret_reload,
 			  struct err_detail *detail)
 {
+	struct replica *replica = &r->key->replicas[r->token];
+	bool known = atomic_load(&replica->state) == REPLICA_HERE;
 	enum err e = ERR_OK;
 
 	if (w->session == NULL)
@@ -162,6 +164,8 @@ static enum err try_token(struct request *r, struct token_worker *w, bool *ret_r
 	if (e == ERR_OK) {
 		e = signkey_open_token(r->key, keyring_policy(r->ring), w->session, r->token,
 				       detail);
+		if (e == ERR_OK && !known) /* that made a signature, too */
+			health_worked(tokenlane_health(w->lane), r->key, replica->key);
 		if (e == ERR_AMBIGUOUS && has_its_key(r))
 			signkey_set_conflict(r->key, detail);
 	}
@@ -299,15 +303,18 @@ static bool expire_token(struct lane_job *job, bool running)
 	struct request *r = (struct request *)job;
 	struct tokenlane *token;
 	struct err_detail detail;
+	bool reads;
 
 	if (running && !request_claim(r))
 		return false;
 	token = keyring_token(r->ring, r->token);
+	reads = tokenlane_reads(token);
 	err_detail_set(&detail,
-		       running ? "token %s did not answer in time"
-			       : "no session of token %s was free in time",
+		       !running ? "no session of token %s was free in time"
+		       : reads	? "token %s: its list of keys takes longer to read"
+				: "token %s did not answer in time",
 		       token_name(tokenlane_token(token)));
-	if (running) { /* else it was not even asked */
+	if (running && !reads) { /* else it was not even asked */
 		tally_failed(tokenlane_tally(token), ERR_TOKEN_TIMEOUT);
 		health_failed(tokenlane_health(token), ERR_TOKEN_TIMEOUT, true, &detail);
 	}

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 
 #define QUEUE_MAX 4096u
+/* No key was read for so long: the reading hangs. (A search in a full token takes seconds until the
+ * first one comes.) */
+#define READ_QUIET_MS 10000
 
 struct tokenlane {
 	atomic_uint refs;
@@ -220,6 +223,13 @@ struct tally *tokenlane_tally(struct tokenlane *lane)
 unsigned tokenlane_sessions(const struct tokenlane *lane)
 {
 	return lane->sessions;
+}
+
+bool tokenlane_reads(const struct tokenlane *lane)
+{
+	int64_t quiet_ms = token_read_quiet_ms(lane->token);
+
+	return quiet_ms >= 0 && quiet_ms < READ_QUIET_MS;
 }
 
 void tokenlane_shrunk(struct tokenlane *lane, unsigned sessions)

@@ -45,6 +45,10 @@ struct tally *tokenlane_tally(struct tokenlane *lane);
 /** Sessions that are configured. */
 unsigned tokenlane_sessions(const struct tokenlane *lane);
 
+/** It reads its token's list of keys, and comes on with it: whoever waits for that does not hang.
+ */
+bool tokenlane_reads(const struct tokenlane *lane);
+
 /** The token grants fewer sessions than it was asked for: said in the log once. */
 void tokenlane_shrunk(struct tokenlane *lane, unsigned sessions);
 

@@ -60,8 +60,11 @@ void watch_tokens(const struct request_env *env, struct keyring *ring, bool prob
 
 	for (size_t i = 0; ring != NULL && i < keyring_token_count(ring); i++) {
 		struct tokenlane *token = keyring_token(ring, i);
+		struct lane_stuck stuck;
 
-		judge(env, ring, token, lane_tick(tokenlane_lane(token), now_ms));
+		stuck = lane_tick(tokenlane_lane(token), now_ms);
+		if (!tokenlane_reads(token))
+			judge(env, ring, token, stuck);
 		if (probe)
 			probe_if_due(env, ring, token, now_ms);
 	}

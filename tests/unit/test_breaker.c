@@ -110,6 +110,44 @@ static void a_new_token_is_probed_at_once(void **state)
 	assert_false(breaker_take_probe(&b, 8));
 }
 
+/* A token that only answers gets requests again, as the last choice; a signature is what counts. */
+static void an_answer_ends_the_rest_and_not_the_doubt(void **state)
+{
+	struct breaker b = { .used = true };
+
+	(void)state;
+	(void)breaker_failed(&b, BREAKER_WHOLE_TOKEN, 0);
+	assert_true(breaker_take_probe(&b, 1000));
+	breaker_answered(&b, 1000);
+	assert_int_equal(b.state, BREAKER_DOUBTED);
+	assert_true(breaker_allows(&b));
+	assert_false(breaker_take_probe(&b, 1001)); /* not without end */
+	assert_true(breaker_take_probe(&b, 1000 + 2 * BREAKER_REST_FIRST_MS));
+	breaker_answered(&b, 4000);
+	assert_int_equal(b.state, BREAKER_DOUBTED);
+	/* Down again: its rests go on where they were. */
+	assert_true(breaker_failed(&b, BREAKER_WHOLE_TOKEN, 4100));
+	assert_int_equal(b.probe_at_ms, 4100 + 2 * BREAKER_REST_FIRST_MS);
+	assert_true(breaker_take_probe(&b, 6100));
+	breaker_answered(&b, 6100);
+	assert_true(breaker_worked(&b, 6200)); /* back */
+	assert_int_equal(b.state, BREAKER_IN_SERVICE);
+	assert_false(breaker_worked(&b, 6300));
+}
+
+static void an_answer_changes_nothing_for_others(void **state)
+{
+	struct breaker b = { .used = false };
+
+	(void)state;
+	breaker_answered(&b, 10); /* a new one */
+	assert_int_equal(b.state, BREAKER_IN_SERVICE);
+	assert_false(breaker_take_probe(&b, 11));
+	(void)breaker_failed(&b, BREAKER_PIN_REFUSED, 12);
+	breaker_answered(&b, 13);
+	assert_int_equal(b.state, BREAKER_ENDED);
+}
+
 static void a_refused_pin_ends_it(void **state)
 {
 	struct breaker b = { .used = true };
@@ -135,6 +173,8 @@ int main(void)
 		cmocka_unit_test(an_idle_token_is_probed),
 		cmocka_unit_test(a_new_token_is_probed_at_once),
 		cmocka_unit_test(a_refused_pin_ends_it),
+		cmocka_unit_test(an_answer_ends_the_rest_and_not_the_doubt),
+		cmocka_unit_test(an_answer_changes_nothing_for_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "pkcs11/keyindex.h"
 #include "pkcs11/token.h"
@@ -281,6 +282,38 @@ static void a_search_that_lies_is_an_error(void **state)
 	}
 }
 
+static void a_list_without_end_is_given_up(void **state)
+{
+	struct token_session *session = NULL;
+	struct err_detail detail = { "" };
+	struct keyindex *index = NULL;
+	struct token *token = new_token();
+	_Atomic int64_t beat_ms = 0;
+	CK_SESSION_HANDLE handle = 0;
+	CK_SLOT_ID *slots = NULL;
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(token_session_open(token, &session, NULL), ERR_OK); /* logs in */
+	assert_int_equal(p11_module_slots(hsm.module, &slots, &count, NULL), ERR_OK);
+	assert_int_equal(hsm.real.C_OpenSession(slots[0], CKF_SERIAL_SESSION, NULL, NULL, &handle),
+			 CKR_OK);
+	assert_int_equal(
+		keyindex_read(hsm.list, handle, clock_mono_ms() - 1, NULL, &index, &detail),
+		ERR_TOKEN_FAILED);
+	assert_non_null(strstr(detail.text, "given up"));
+	assert_null(index);
+	assert_int_equal(keyindex_read(hsm.list, handle, INT64_MAX, &beat_ms, &index, &detail),
+			 ERR_OK);
+	assert_true(atomic_load(&beat_ms) > 0);
+	assert_int_equal(token_read_quiet_ms(token), -1);
+	keyindex_free(&index);
+	(void)hsm.real.C_CloseSession(handle);
+	free(slots);
+	token_session_close(&session);
+	token_free(&token);
+}
+
 /* --- another key of the same name --------------------------------------------------------------
  */
 
@@ -375,6 +408,7 @@ int main(void)
 		cmocka_unit_test(a_session_that_cannot_be_opened_does_not_stop_the_others),
 		cmocka_unit_test(a_slot_list_longer_than_its_room_is_refused),
 		cmocka_unit_test(a_search_that_lies_is_an_error),
+		cmocka_unit_test(a_list_without_end_is_given_up),
 		cmocka_unit_test(a_key_made_anew_under_its_name_is_another_key),
 	};
 

@@ -247,14 +247,19 @@ static enum err answer_to(struct fixture *f, uint64_t id)
 	return (enum err)atomic_load(&answers[id].error);
 }
 
-static enum err open_key(struct fixture *f, uint64_t id, const char *name)
+static enum err open_within(struct fixture *f, uint64_t id, const char *name, uint32_t left_ms)
 {
 	const struct wire_msg msg = {
-		.type = WIRE_OPEN, .id = id, .left_ms = PATIENCE_MS, .key_name = slice_str(name)
+		.type = WIRE_OPEN, .id = id, .left_ms = left_ms, .key_name = slice_str(name)
 	};
 
 	request_start(&f->env, f->ring, f->peer, &msg);
 	return answer_to(f, id);
+}
+
+static enum err open_key(struct fixture *f, uint64_t id, const char *name)
+{
+	return open_within(f, id, name, PATIENCE_MS);
 }
 
 static void ask_signature(struct fixture *f, uint64_t id, const char *name, uint32_t left_ms)
@@ -395,6 +400,37 @@ static void a_token_whose_sessions_all_hang_rests(void **state)
 	end(&f);
 }
 
+static CK_RV slow_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+			    CK_ATTRIBUTE *wanted, CK_ULONG count)
+{
+	(void)poll(NULL, 0, 200);
+	return hsm.real.C_GetAttributeValue(session, object, wanted, count);
+}
+
+/* As long as it comes on, a long list of keys is no hang, and says nothing about the token. */
+static void a_token_that_reads_its_keys_lives(void **state)
+{
+	int64_t until = clock_mono_ms() + PATIENCE_MS;
+	struct fixture f;
+
+	(void)state;
+	begin(&f, TOKEN_KEYS, hsm.module_path);
+	assert_int_equal(open_key(&f, 0, "k"), ERR_OK);
+	ask_signature(&f, 1, "k", PATIENCE_MS);
+	assert_int_equal(answer_to(&f, 1), ERR_OK); /* from here on a hang means a new process */
+	hsm.list->C_GetAttributeValue = slow_attribute;
+	token_index_outdate(tokenlane_token(keyring_token(f.ring, 0)));
+	assert_int_equal(open_within(&f, 2, "stays", 100), ERR_TOKEN_TIMEOUT);
+	assert_true(tokenlane_reads(keyring_token(f.ring, 0)));
+	while (tokenlane_reads(keyring_token(f.ring, 0)) && clock_mono_ms() < until)
+		tick(&f);
+	hsm.list->C_GetAttributeValue = hsm.real.C_GetAttributeValue;
+	assert_int_equal(atomic_load(&restarts), 0);
+	assert_false(logged("out of service"));
+	assert_int_equal(open_key(&f, 3, "stays"), ERR_OK);
+	end(&f);
+}
+
 /* --- probes and deleted keys -------------------------------------------------------------------
  */
 
@@ -446,6 +482,66 @@ static void a_probe_whose_key_was_deleted_uses_another(void **state)
 		probe(&f);
 	assert_int_not_equal(health_check(health(&f), &(struct err_detail){ "" }), ERR_OK);
 	assert_true(atomic_load(&restarts) > 0);
+	end(&f);
+}
+
+static CK_RV dead_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+	(void)slot;
+	(void)info;
+	return CKR_DEVICE_REMOVED;
+}
+
+static CK_RV dead_sign(CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG len,
+		       unsigned char *signature, CK_ULONG *ret_len)
+{
+	(void)session;
+	(void)data;
+	(void)len;
+	(void)signature;
+	(void)ret_len;
+	return CKR_DEVICE_ERROR;
+}
+
+/* Nobody has sent mail yet: the operator is told the truth all the same. */
+static void a_probe_without_a_key_asks_the_token(void **state)
+{
+	struct err_detail detail = { "" };
+	struct fixture f;
+
+	(void)state;
+	begin(&f, TOKEN_KEYS, hsm.module_path);
+	probe(&f);
+	assert_int_equal(health_check(health(&f), &detail), ERR_OK);
+	hsm.list->C_GetTokenInfo = dead_info;
+	probe(&f);
+	assert_int_equal(health_check(health(&f), &detail), ERR_TOKEN_ABSENT);
+	assert_non_null(strstr(detail.text, "CKR_DEVICE_REMOVED"));
+	/* It answers again: it may have requests, but is the last choice until it has signed. */
+	hsm.list->C_GetTokenInfo = hsm.real.C_GetTokenInfo;
+	probe(&f);
+	assert_int_equal(health_check(health(&f), &detail), ERR_OK);
+	assert_true(health_doubted(health(&f)));
+	assert_int_equal(open_key(&f, 0, "k"), ERR_OK); /* that makes a signature */
+	assert_false(health_doubted(health(&f)));
+	assert_true(logged("back in service"));
+	end(&f);
+}
+
+/* A key that was opened has signed once: probes use it before any mail does. */
+static void a_key_that_was_opened_is_what_probes_sign_with(void **state)
+{
+	struct err_detail detail = { "" };
+	struct fixture f;
+
+	(void)state;
+	begin(&f, TOKEN_KEYS, hsm.module_path);
+	assert_int_equal(open_key(&f, 0, "k"), ERR_OK);
+	hsm.list->C_Sign = dead_sign;
+	probe(&f);
+	hsm.list->C_Sign = sign_at_gate;
+	assert_int_equal(health_check(health(&f), &detail), ERR_TOKEN_FAILED);
+	assert_non_null(strstr(detail.text, "C_Sign: CKR_DEVICE_ERROR"));
 	end(&f);
 }
 
@@ -549,6 +645,9 @@ int main(void)
 		cmocka_unit_test(what_expires_in_the_queue_says_nothing_about_the_token),
 		cmocka_unit_test(a_probe_that_finds_no_free_session_says_nothing_about_the_token),
 		cmocka_unit_test(a_token_whose_sessions_all_hang_rests),
+		cmocka_unit_test(a_token_that_reads_its_keys_lives),
+		cmocka_unit_test(a_probe_without_a_key_asks_the_token),
+		cmocka_unit_test(a_key_that_was_opened_is_what_probes_sign_with),
 		cmocka_unit_test(a_probe_whose_key_was_deleted_uses_another), /* takes keys away */
 	};
 

@@ -262,6 +262,15 @@ size_t keyindex_count(const struct keyindex *index)
 	return index->count;
 }
 
+size_t keyindex_sample(const struct keyindex *index, CK_OBJECT_HANDLE *handles, size_t max)
+{
+	size_t n = index->count < max ? index->count : max;
+
+	for (size_t i = 0; i < n; i++)
+		handles[i] = index->entries[i * index->count / n].handle;
+	return n;
+}
+
 CK_RV keyindex_failure(const struct keyindex *index)
 {
 	return index->failure;

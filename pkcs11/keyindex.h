@@ -23,6 +23,8 @@ NODISCARD enum err keyindex_read(CK_FUNCTION_LIST *f, CK_SESSION_HANDLE session,
 void keyindex_free(struct keyindex **index);
 
 size_t keyindex_count(const struct keyindex *index);
+/** Some of its keys, spread over all of them. @return how many; at most max */
+size_t keyindex_sample(const struct keyindex *index, CK_OBJECT_HANDLE *handles, size_t max);
 /** CKR_OK, or why the label or the id of a key could not be read: then a key that is not found may
  * be there all the same. */
 CK_RV keyindex_failure(const struct keyindex *index);

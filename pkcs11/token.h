@@ -113,6 +113,9 @@ NODISCARD enum err token_key_open(struct token_session *session, const struct p1
 				  struct token_key **ret_key, struct err_detail *detail);
 void token_key_free(struct token_key **key);
 
+/** The same key of the same token was found anew: from now on it is where found is. */
+void token_key_follow(struct token_key *key, const struct token_key *found);
+
 const struct token_key_info *token_key_info(const struct token_key *key);
 /** Borrowed from the key. */
 const struct pubkey *token_key_pubkey(const struct token_key *key);

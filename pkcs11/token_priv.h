@@ -103,6 +103,9 @@ void token_leave(struct token *token, bool entered);
  * into a missing key which is asked for with each message. */
 int64_t token_index_fresh_ms(struct token *token);
 
+/** The token says that it has no such object (any more). */
+bool token_object_is_gone(struct token_session *session, CK_OBJECT_HANDLE object);
+
 /** Private keys in the index that was read last. */
 size_t token_index_count(struct token *token);
 

@@ -40,6 +40,11 @@ const char *token_key_token_name(const struct token_key *key)
 	return key->token->name;
 }
 
+void token_key_follow(struct token_key *key, const struct token_key *found)
+{
+	atomic_store(&key->handle, atomic_load(&found->handle));
+}
+
 const char *token_key_describe(const struct token_key *key, char *out, size_t out_size)
 {
 	const struct token_key_info *i = &key->info;
@@ -312,6 +317,14 @@ static enum err settle_mechanism(struct token_session *s, struct token_key *key,
 	return e != ERR_OK ? e : ERR_KEY_BAD;
 }
 
+bool token_object_is_gone(struct token_session *session, CK_OBJECT_HANDLE object)
+{
+	CK_ATTRIBUTE type = { CKA_KEY_TYPE, NULL, 0 };
+	CK_RV rv = session->f->C_GetAttributeValue(session->handle, object, &type, 1);
+
+	return ckr_info(rv)->class == CKR_CLASS_REFIND;
+}
+
 static enum err find_key(struct token_session *s, struct token_key *key, CK_OBJECT_HANDLE *hits,
 			 size_t *ret_count, struct err_detail *detail)
 {
@@ -319,11 +332,17 @@ static enum err find_key(struct token_session *s, struct token_key *key, CK_OBJE
 
 	if (e == ERR_OK)
 		e = token_find(s, key->uri, 0, hits, HITS_MAX, ret_count, detail);
+	if (e == ERR_OK && *ret_count > 0 && token_object_is_gone(s, hits[0]))
+		*ret_count = 0;		    /* deleted since the index was read, or made anew */
 	if (e == ERR_OK && *ret_count == 0) /* hidden, because the login has lapsed? */
 		e = token_session_check_login(s, detail);
 	if (e == ERR_OK && *ret_count == 0) /* made since the index was read? */
 		e = token_find(s, key->uri, token_index_fresh_ms(s->token), hits, HITS_MAX,
 			       ret_count, detail);
+	if (e == ERR_OK && *ret_count > 0 && token_object_is_gone(s, hits[0])) {
+		err_detail_set(detail, "token %s: the key is not there any more", s->token->name);
+		return ERR_KEY_MISSING;
+	}
 	if (e == ERR_OK && *ret_count == 0) {
 		describe_miss(s, key->uri, detail);
 		e = ERR_KEY_MISSING;

@@ -25,7 +25,7 @@ struct job {
 	struct slice input;
 	unsigned char *signature;
 	CK_ULONG len;
-	int64_t started_ms;   /* a key that is not where it was is looked for in a newer index */
+	int64_t started_ms;
 	const char *function; /* the call that failed */
 };
 
@@ -82,26 +82,69 @@ static CK_RV sign_once(struct job *job)
 
 /* ---- rungs: each @return ERR_OK when it is worth another try ---- */
 
-/* The one of the hits that has our public key. @return ERR_KEY_CHANGED: none */
+enum sameness { SAME_KEY, ANOTHER_KEY, NO_KEY };
+
+/* Is our key behind the handle? */
+static enum sameness look_at(const struct job *job, CK_OBJECT_HANDLE handle)
+{
+	AUTO(pubkey_free) struct pubkey *found = NULL;
+	struct token_session *s = job->session;
+
+	if (token_object_is_gone(s, handle))
+		return NO_KEY;
+	return publicpart_read(s->f, s->handle, handle, job->key->info.type, &found, NULL) ==
+				       ERR_OK &&
+			       pubkey_equal(found, job->key->pubkey)
+		       ? SAME_KEY
+		       : ANOTHER_KEY;
+}
+
+/* The one of the hits that has our public key. @return ERR_KEY_CHANGED, ERR_KEY_MISSING */
 static enum err take_same_key(struct job *job, const CK_OBJECT_HANDLE *hits, size_t count,
 			      struct err_detail *detail)
 {
-	struct token_session *s = job->session;
+	bool another = false;
 
 	for (size_t i = 0; i < count && i < HITS_MAX; i++) {
-		AUTO(pubkey_free) struct pubkey *found = NULL;
+		enum sameness is = look_at(job, hits[i]);
 
-		if (publicpart_read(s->f, s->handle, hits[i], job->key->info.type, &found, NULL) ==
-			    ERR_OK &&
-		    pubkey_equal(found, job->key->pubkey)) {
+		if (is == SAME_KEY) {
 			atomic_store(&job->key->handle, hits[i]);
 			return ERR_OK;
 		}
+		another |= is == ANOTHER_KEY;
 	}
 	err_detail_set(detail,
-		       "token %s: another key has the name by now; publish its record, then reload",
-		       s->token->name);
-	return ERR_KEY_CHANGED;
+		       another ? "token %s: another key has the name by now; the next message is "
+				 "signed with it: publish its record"
+			       : "token %s: the key is not there any more",
+		       job->session->token->name);
+	return another ? ERR_KEY_CHANGED : ERR_KEY_MISSING;
+}
+
+/* An index that was read a moment ago is new enough: else a deleted key, asked for with each
+ * message, would cost a reading each. */
+static int64_t new_enough_ms(const struct job *job)
+{
+	int64_t fresh_ms = token_index_fresh_ms(job->session->token);
+
+	return fresh_ms < job->started_ms ? fresh_ms : job->started_ms;
+}
+
+/* The token rather than a key: all of them are gone. The index may be older than that. */
+static bool all_keys_are_gone(struct token_session *s)
+{
+	CK_OBJECT_HANDLE some[HITS_MAX];
+	size_t count = 0;
+
+	(void)pthread_mutex_lock(&s->token->lock);
+	if (s->token->index != NULL)
+		count = keyindex_sample(s->token->index, some, HITS_MAX);
+	(void)pthread_mutex_unlock(&s->token->lock);
+	for (size_t i = 0; i < count; i++)
+		if (!token_object_is_gone(s, some[i]))
+			return false;
+	return true;
 }
 
 static enum err find_again(struct job *job, bool *ret_reload, struct err_detail *detail)
@@ -113,18 +156,15 @@ static enum err find_again(struct job *job, bool *ret_reload, struct err_detail 
 	if (e == ERR_OK)
 		e = token_session_check_login(job->session, detail);
 	if (e == ERR_OK)
-		e = token_find(job->session, job->key->uri, job->started_ms, hits, HITS_MAX, &count,
-			       detail);
+		e = token_find(job->session, job->key->uri, new_enough_ms(job), hits, HITS_MAX,
+			       &count, detail);
 	if (e != ERR_OK)
 		return e;
-	if (count > 0)
-		return take_same_key(job, hits, count, detail);
-	/* All keys are gone: the token rather than a key. Some modules see what came back only
-	 * after a new C_Initialize. */
-	*ret_reload = token_index_count(job->session->token) == 0;
-	err_detail_set(detail, "token %s: the key is not there any more",
-		       job->session->token->name);
-	return ERR_KEY_MISSING;
+	e = take_same_key(job, hits, count, detail);
+	/* Some modules see what came back only after a new C_Initialize. */
+	if (e == ERR_KEY_MISSING)
+		*ret_reload = all_keys_are_gone(job->session);
+	return e;
 }
 
 static enum err log_in_again(struct job *job, struct err_detail *detail)
@@ -217,6 +257,17 @@ static enum err check(const struct job *job, struct err_detail *detail)
 	return ERR_TOKEN_LIED;
 }
 
+/* A signature that does not fit. @return ERR_OK: our key is under another handle now, try again;
+ * ERR_KEY_CHANGED, ERR_KEY_MISSING: it was replaced; else the token lied */
+static enum err look_for_other_key(struct job *job, struct rungs *rungs, bool *ret_reload,
+				   struct err_detail *detail)
+{
+	if (rungs->refound || look_at(job, atomic_load(&job->key->handle)) == SAME_KEY)
+		return ERR_TOKEN_LIED;
+	rungs->refound = true;
+	return find_again(job, ret_reload, detail);
+}
+
 static enum err sign_until_done(struct job *job, bool *ret_reload, struct err_detail *detail)
 {
 	struct rungs rungs = { false };
@@ -227,9 +278,15 @@ static enum err sign_until_done(struct job *job, bool *ret_reload, struct err_de
 	while (e == ERR_OK) {
 		CK_RV rv = sign_once(job);
 
-		if (rv == CKR_OK)
-			return check(job, detail);
-		e = climb(job, &rungs, rv, ret_reload, detail);
+		if (rv != CKR_OK) {
+			e = climb(job, &rungs, rv, ret_reload, detail);
+			continue;
+		}
+		e = check(job, detail);
+		if (e == ERR_TOKEN_LIED)
+			e = look_for_other_key(job, &rungs, ret_reload, detail);
+		else
+			return e;
 	}
 	return e;
 }

@@ -318,7 +318,8 @@ static struct place *place_of(const struct keyring *ring, struct slice name,
 
 static bool holds(const struct place *p, struct slice name, struct slice from_domain)
 {
-	return p->key != NULL && slice_eq(slice_str(p->key->name), name) &&
+	return p->key != NULL && !atomic_load(&p->key->stale) &&
+	       slice_eq(slice_str(p->key->name), name) &&
 	       slice_eq(slice_str(p->from_domain), from_domain);
 }
 

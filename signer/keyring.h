@@ -46,7 +46,8 @@ size_t keyring_token_count(const struct keyring *ring);
 struct tokenlane *keyring_token(const struct keyring *ring, size_t i);
 
 /**
- * The key of a row, opened or not; kept for the next time (bounded). One thread only.
+ * The key of a row, opened or not; kept for the next time (bounded), until it is stale. One thread
+ * only.
  * @return ERR_KEY_UNKNOWN, ERR_DENIED, ERR_SYNTAX with a detail; ERR_NOMEM
  */
 NODISCARD enum err keyring_find(struct keyring *ring, struct slice name, struct slice from_domain,

@@ -126,30 +126,39 @@ static enum err digest_of(const struct request *r, unsigned char digest[static 3
 		       : ERR_CRYPTO;
 }
 
-static enum err sign(struct request *r, struct token_worker *w, bool *ret_reload,
-		     struct err_detail *detail)
+/* With the token's key, which is found anew when it moved. */
+static enum err sign_there(struct request *r, struct token_worker *w, bool *ret_reload,
+			   struct err_detail *detail)
 {
 	unsigned char signature[LIMIT_SIGNATURE_BYTES];
 	unsigned char digest[32];
 	struct token_key *replica = r->key->replicas[r->token].key;
 	size_t len = 0;
+	enum err e = digest_of(r, digest);
+
+	if (e != ERR_OK)
+		return e;
+	e = token_key_sign(w->session, replica, r->msg.alg, slice_of(digest, sizeof(digest)),
+			   r->msg.bytes, signature, &len, ret_reload, detail);
+	if (e == ERR_KEY_MISSING || e == ERR_KEY_CHANGED)
+		signkey_lost(r->key, r->token, e);
+	if (e != ERR_OK)
+		return e;
+	health_worked(tokenlane_health(w->lane), r->key, replica);
+	request_answer_signed(r, signature, len);
+	return ERR_OK;
+}
+
+static enum err sign(struct request *r, struct token_worker *w, bool *ret_reload,
+		     struct err_detail *detail)
+{
 	enum err e = request_check(r, detail);
 
 	if (e == ERR_OK && !takes_what_came(r, r->token)) {
 		r->wrong_kind = true;
 		e = ERR_KEY_MISSING; /* for this request */
 	}
-	if (e == ERR_OK)
-		e = digest_of(r, digest);
-	if (e == ERR_OK)
-		e = token_key_sign(w->session, replica, r->msg.alg,
-				   slice_of(digest, sizeof(digest)), r->msg.bytes, signature, &len,
-				   ret_reload, detail);
-	if (e == ERR_OK) {
-		health_worked(tokenlane_health(w->lane), r->key, replica);
-		request_answer_signed(r, signature, len);
-	}
-	return e;
+	return e == ERR_OK ? sign_there(r, w, ret_reload, detail) : e;
 }
 
 static enum err try_token(struct request *r, struct token_worker *w, bool *ret_reload,

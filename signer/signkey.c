@@ -216,6 +216,9 @@ static enum err install(struct signkey *key, size_t token, struct token_key **fo
 		*found = NULL;
 		atomic_store(&r->state, REPLICA_HERE);
 		atomic_store(&key->opened, true);
+	} else { /* another worker was first, or it was lost and is back */
+		token_key_follow(r->key, *found);
+		atomic_store(&r->state, REPLICA_HERE);
 	}
 	(void)pthread_mutex_unlock(&key->lock);
 	return e;
@@ -248,6 +251,28 @@ enum err signkey_open_token(struct signkey *key, const struct signkey_policy *po
 	if (e == ERR_OK && found == NULL) /* it was us who installed it */
 		log_opened(key, what, pubkey_bits(key->pubkey));
 	return e;
+}
+
+void signkey_lost(struct signkey *key, size_t token, enum err error)
+{
+	int here = REPLICA_HERE;
+	char name[128];
+	bool left = false;
+
+	if (!atomic_compare_exchange_strong(&key->replicas[token].state, &here,
+					    error == ERR_KEY_CHANGED ? REPLICA_ABSENT
+								     : REPLICA_MISSED))
+		return; /* somebody else was first */
+	for (size_t i = 0; i < key->replica_count; i++)
+		left |= atomic_load(&key->replicas[i].state) == REPLICA_HERE;
+	log_line(LOG_LEVEL_WARNING, "key %s (s=%s, d=%s): token %s %s%s",
+		 shown(key->name, name, sizeof(name)), key->selector, key->domain,
+		 token_key_token_name(key->replicas[token].key),
+		 error == ERR_KEY_CHANGED ? "has another key under its name by now"
+					  : "does not have it any more",
+		 left ? "; other tokens sign" : "; it is looked for anew");
+	if (!left)
+		atomic_store(&key->stale, true);
 }
 
 void signkey_set_conflict(struct signkey *key, const struct err_detail *detail)

@@ -23,7 +23,8 @@ struct replica {
 enum replica_state {
 	REPLICA_UNKNOWN, /**< nobody looked yet */
 	REPLICA_HERE,
-	REPLICA_MISSED, /**< it was not there, or not usable, when it was looked for */
+	REPLICA_MISSED, /**< it was not there, or not usable, when it was looked for last: the last
+			   choice */
 	REPLICA_ABSENT, /**< another key has the name there: never used */
 };
 
@@ -42,7 +43,8 @@ struct signkey {
 	atomic_bool opened;   /**< file and pubkey are fixed from then on */
 	struct filekey *file;
 	const struct pubkey *pubkey; /**< borrowed from file or the first replica */
-	atomic_bool wants_input;  /**< a replica does; the others make do with the digest of it */
+	atomic_bool wants_input; /**< a replica does; the others make do with the digest of it */
+	atomic_bool stale; /**< it is on no token any more: whoever asks next gets a new one */
 	_Atomic(char *) conflict; /**< what signkey_conflict() says; NULL: none */
 	size_t replica_count;
 	struct replica replicas[]; /**< by the generation's number of the token */
@@ -82,6 +84,13 @@ NODISCARD enum err signkey_open_file(struct signkey *key, const struct signkey_p
 NODISCARD enum err signkey_open_token(struct signkey *key, const struct signkey_policy *policy,
 				      struct token_session *session, size_t token,
 				      struct err_detail *detail);
+
+/**
+ * The token that had it does not have it any more. Other tokens are asked first from now on; when
+ * none is left the key is stale.
+ * @param error ERR_KEY_MISSING, ERR_KEY_CHANGED (another key has its name there)
+ */
+void signkey_lost(struct signkey *key, size_t token, enum err error);
 
 /** Its URI names more than one key: it is not to be used. @param detail names both */
 void signkey_set_conflict(struct signkey *key, const struct err_detail *detail);

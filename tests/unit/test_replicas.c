@@ -47,6 +47,8 @@ static bool prepare_faults(void)
 	(void)snprintf(command, sizeof(command), "cp %s %s", hsm.module_path, path);
 	(void)snprintf(path, sizeof(path), "%s/script", hsm.dir);
 	(void)setenv("HSMDKIM_FAULT_SCRIPT", path, 1);
+	(void)snprintf(path, sizeof(path), "%s/calls", hsm.dir);
+	(void)setenv("HSMDKIM_FAULT_LOG", path, 1);
 	fault("");
 	return softhsm_run(command) == 0;
 }
@@ -182,11 +184,31 @@ static void a_token_that_hashes_itself_stands_in_for_one_that_does_not(void **st
 	end(&w);
 }
 
-/* The last test: it takes a key away. */
+static void delete_key(const char *token, const char *label)
+{
+	char command[512];
+
+	(void)snprintf(command, sizeof(command),
+		       "PIN=$(cat %s/pin) pkcs11-tool --module %s --token-label %s --login "
+		       "--pin env:PIN --delete-object --type privkey --label %s >/dev/null",
+		       hsm.dir, hsm.module_path, token, label);
+	assert_int_equal(softhsm_run(command), 0);
+}
+
+/* How often B's module had this answer to C_SignInit: CKR_KEY_HANDLE_INVALID, OBJECT_HANDLE_. */
+static int stale_handles(void)
+{
+	char command[256];
+
+	(void)snprintf(command, sizeof(command), "exit $(grep -c 'C_SignInit 0x[68][02]' %s/calls)",
+		       hsm.dir);
+	return softhsm_run(command);
+}
+
+/* The last tests: they take keys away. */
 static void a_deleted_key_hurts_no_other(void **state)
 {
 	struct sigkey *key = NULL;
-	char command[512];
 	struct world w;
 
 	(void)state;
@@ -194,11 +216,7 @@ static void a_deleted_key_hurts_no_other(void **state)
 	assert_int_equal(open_key(&w, "onlyA", &key, NULL), ERR_OK);
 	assert_int_equal(sign(&w, key), ERR_OK);
 	assert_signs(&w, "clashA");
-	(void)snprintf(command, sizeof(command),
-		       "PIN=$(cat %s/pin) pkcs11-tool --module %s --token-label replicaA --login "
-		       "--pin env:PIN --delete-object --type privkey --label onlyA >/dev/null",
-		       hsm.dir, hsm.module_path);
-	assert_int_equal(softhsm_run(command), 0);
+	delete_key("replicaA", "onlyA");
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(sign(&w, key), ERR_KEY_MISSING);
 		assert_signs(&w, "clashA");
@@ -209,6 +227,26 @@ static void a_deleted_key_hurts_no_other(void **state)
 	end(&w);
 }
 
+/* Else each message would try there first. */
+static void a_replica_without_its_key_is_asked_last(void **state)
+{
+	struct world w;
+
+	(void)state;
+	fault("");
+	begin_replicas(&w, fault_module);
+	for (int i = 0; i < 10; i++)
+		assert_signs(&w, "twin");
+	assert_int_equal(stale_handles(), 0);
+	delete_key("replicaB", "twin");
+	for (int i = 0; i < 30; i++)
+		assert_signs(&w, "twin");
+	assert_true(stale_handles() <= 1);
+	/* The probes of B are as before. */
+	assert_signs(&w, "onlyB");
+	end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +254,7 @@ int main(void)
 		cmocka_unit_test(one_name_of_two_keys_is_an_error_that_names_both_tokens),
 		cmocka_unit_test(a_token_that_hashes_itself_stands_in_for_one_that_does_not),
 		cmocka_unit_test(a_deleted_key_hurts_no_other),
+		cmocka_unit_test(a_replica_without_its_key_is_asked_last),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

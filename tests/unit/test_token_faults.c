@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "failing_token.h"
 
 /* --- the matrix --------------------------------------------------------------------------------
@@ -239,6 +240,23 @@ static void a_failure_while_the_keys_are_read_is_the_token_s(void **state)
 	token_free(&token);
 }
 
+/* A deleted key that is asked for with each message: its token has many others to read. */
+static void a_deleted_key_costs_no_reading_for_each_request(void **state)
+{
+	int64_t began_ms;
+	struct fixture f;
+	bool reload;
+
+	(void)state;
+	begin(&f);
+	began_ms = clock_mono_ms();
+	plan_failure(CALL_SIGN_INIT, UINT32_MAX, CKR_KEY_HANDLE_INVALID);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(sign(&f, &reload, NULL), ERR_KEY_MISSING);
+	assert_true(plan[CALL_FIND_INIT].calls <= 1 + (clock_mono_ms() - began_ms) / 1000);
+	end(&f);
+}
+
 /* --- lies --------------------------------------------------------------------------------------
  */
 
@@ -312,6 +330,7 @@ int main(void)
 		cmocka_unit_test(different_faults_of_one_request_heal),
 		cmocka_unit_test(a_logout_behind_our_back_is_mended),
 		cmocka_unit_test(a_failure_while_the_keys_are_read_is_the_token_s),
+		cmocka_unit_test(a_deleted_key_costs_no_reading_for_each_request),
 		cmocka_unit_test(a_wrong_signature_never_leaves),
 		cmocka_unit_test(a_token_without_raw_rsa_gets_the_input),
 	};

@@ -392,11 +392,45 @@ static void a_key_made_anew_under_its_name_is_another_key(void **state)
 	begin(&f, "pkcs11:object=k");
 	swapped = handle_of("spare");
 	stale = true;
+	token_index_outdate(f.token); /* else the one that was just read is new enough */
 	hsm.list->C_FindObjects = find_swapped;
 	hsm.list->C_GetAttributeValue = label_is_k;
 	hsm.list->C_SignInit = stale_once;
 	assert_int_equal(token_key_test(f.session, f.key, &reload, &detail), ERR_KEY_CHANGED);
 	assert_false(reload);
+	end(&f);
+}
+
+static CK_OBJECT_HANDLE taken_over; /* the token gave this handle to another key */
+
+static CK_RV sign_with_spare(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+			     CK_OBJECT_HANDLE key)
+{
+	return hsm.real.C_SignInit(session, mechanism, key == taken_over ? swapped : key);
+}
+
+static CK_RV look_at_spare(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *list,
+			   CK_ULONG count)
+{
+	return hsm.real.C_GetAttributeValue(session, object == taken_over ? swapped : object, list,
+					    count);
+}
+
+/* A signature that does not fit, because the key is another one: not a token that lies. */
+static void a_handle_that_means_another_key_is_noticed(void **state)
+{
+	struct err_detail detail = { "" };
+	struct fixture f;
+	bool reload = false;
+
+	(void)state;
+	begin(&f, "pkcs11:object=k");
+	swapped = handle_of("spare");
+	taken_over = handle_of("k");
+	hsm.list->C_SignInit = sign_with_spare;
+	hsm.list->C_GetAttributeValue = look_at_spare;
+	assert_int_equal(token_key_test(f.session, f.key, &reload, &detail), ERR_KEY_CHANGED);
+	assert_non_null(strstr(detail.text, "publish its record"));
 	end(&f);
 }
 
@@ -410,6 +444,7 @@ int main(void)
 		cmocka_unit_test(a_search_that_lies_is_an_error),
 		cmocka_unit_test(a_list_without_end_is_given_up),
 		cmocka_unit_test(a_key_made_anew_under_its_name_is_another_key),
+		cmocka_unit_test(a_handle_that_means_another_key_is_noticed),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

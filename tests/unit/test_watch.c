@@ -445,6 +445,59 @@ static void delete_key(const char *label)
 	assert_int_equal(softhsm_run(command), 0);
 }
 
+static void make_key(const char *label)
+{
+	char command[512];
+
+	(void)snprintf(command, sizeof(command),
+		       "PIN=$(cat %s/pin) pkcs11-tool --module %s --token-label dkim --login "
+		       "--pin env:PIN --keypairgen --key-type rsa:1024 --label %s >/dev/null 2>&1",
+		       hsm.dir, hsm.module_path, label);
+	assert_int_equal(softhsm_run(command), 0);
+}
+
+static void fingerprint_of(struct fixture *f, const char *name,
+			   unsigned char out[static PUBKEY_FINGERPRINT_BYTES])
+{
+	struct signkey *key = NULL;
+
+	assert_int_equal(keyring_find(f->ring, slice_str(name), SLICE_LIT(""), &key, NULL), ERR_OK);
+	assert_non_null(key->pubkey);
+	memcpy(out, pubkey_fingerprint(key->pubkey), PUBKEY_FINGERPRINT_BYTES);
+	signkey_unref(&key);
+}
+
+/* Deleted and made anew under its name by an operator: no reload, no new process. */
+static void a_key_that_was_replaced_is_found_by_the_next_request(void **state)
+{
+	unsigned char before[PUBKEY_FINGERPRINT_BYTES];
+	unsigned char after[PUBKEY_FINGERPRINT_BYTES];
+	int64_t until = clock_mono_ms() + PATIENCE_MS;
+	uint64_t id = 2;
+	struct fixture f;
+	enum err e;
+
+	(void)state;
+	begin(&f, TOKEN_KEYS, hsm.module_path);
+	assert_int_equal(open_key(&f, 0, "k"), ERR_OK);
+	fingerprint_of(&f, "k", before);
+	delete_key("k");
+	ask_signature(&f, 1, "k", PATIENCE_MS);
+	assert_int_equal(answer_to(&f, 1), ERR_KEY_MISSING);
+	assert_true(logged("does not have it any more; it is looked for anew"));
+	make_key("k");
+	while ((e = open_key(&f, id++, "k")) == ERR_KEY_MISSING && id < ANSWERS - 2 &&
+	       clock_mono_ms() < until)
+		(void)poll(NULL, 0, 100); /* until the list of keys is read again */
+	assert_int_equal(e, ERR_OK);
+	fingerprint_of(&f, "k", after);
+	assert_memory_not_equal(before, after, sizeof(after));
+	ask_signature(&f, id, "k", PATIENCE_MS);
+	assert_int_equal(answer_to(&f, id), ERR_OK);
+	assert_int_equal(atomic_load(&restarts), 0);
+	end(&f);
+}
+
 static void probe(struct fixture *f)
 {
 	int64_t now_ms = clock_mono_ms();
@@ -648,6 +701,7 @@ int main(void)
 		cmocka_unit_test(a_token_that_reads_its_keys_lives),
 		cmocka_unit_test(a_probe_without_a_key_asks_the_token),
 		cmocka_unit_test(a_key_that_was_opened_is_what_probes_sign_with),
+		cmocka_unit_test(a_key_that_was_replaced_is_found_by_the_next_request),
 		cmocka_unit_test(a_probe_whose_key_was_deleted_uses_another), /* takes keys away */
 	};
 

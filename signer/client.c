@@ -3,10 +3,10 @@
 
 #include "base/clock.h"
 #include "signer/keycache.h"
+#include "signer/sigkey.h"
 #include "signer/wire.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* A request. It belongs to the caller; while it is pending the client's table points to it, too.
- * All fields but the request itself are guarded by the client's lock. */
+ * All fields that change are guarded by the client's lock. */
 struct sigjob {
 	struct sigclient *client;
 	pthread_cond_t answered;
@@ -37,12 +37,17 @@ struct sigjob {
 };
 
 struct sigclient {
-	pthread_mutex_t lock; /* guards all below but reader, wake_fd */
+	atomic_uint
+		refs; /* the owner's and one of each job: a job outlives the end of the client */
 	pthread_t reader;
 	int wake_fd; /* eventfd: the reader looks at fd and stop anew */
-	int fd; /* -1: no signer; closed by the reader only, so that it never polls a stranger */
-	int next_fd;   /* what attach() brought, -1: none */
-	unsigned refs; /* the owner's and one of each job: a job outlives the end of the client */
+	/* Sessions send while they hold this lock for reading, many at a time. Under the other lock
+	 * they waited for each other's system calls: 12 futex calls a message with 8 sessions,
+	 * now 5. */
+	pthread_rwlock_t fd_lock;
+	int fd;		      /* -1: no signer; only the reader changes it, holding both locks */
+	pthread_mutex_t lock; /* guards all below */
+	int next_fd;	      /* what attach() brought, -1: none */
 	bool stop;
 	uint64_t sequence;
 	size_t unsent;
@@ -53,54 +58,6 @@ struct sigclient {
 	struct keycache *cache;
 };
 
-/* ---- keys ---- */
-
-struct sigkey *sigkey_ref(struct sigkey *key)
-{
-	atomic_fetch_add_explicit(&key->refs, 1, memory_order_relaxed);
-	return key;
-}
-
-void sigkey_unref(struct sigkey **key)
-{
-	struct sigkey *k;
-
-	if (key == NULL || *key == NULL)
-		return;
-	k = *key;
-	*key = NULL;
-	if (atomic_fetch_sub_explicit(&k->refs, 1, memory_order_acq_rel) != 1)
-		return;
-	free(k->name);
-	free(k->domain);
-	free(k->selector);
-	free(k->pubkey);
-	free(k);
-}
-
-static struct sigkey *key_new(struct slice name, const struct wire_msg *answer)
-{
-	struct sigkey *key = calloc(1, sizeof(*key));
-
-	if (key == NULL)
-		return NULL;
-	atomic_init(&key->refs, 1);
-	key->name = slice_dup(name);
-	key->domain = slice_dup(answer->domain);
-	key->selector = slice_dup(answer->selector);
-	key->pubkey = (unsigned char *)slice_dup(answer->bytes);
-	key->pubkey_len = answer->bytes.len;
-	key->alg = answer->alg;
-	key->bits = answer->bits;
-	key->wants_input = answer->wants_input;
-	if (key->name == NULL || key->domain == NULL || key->selector == NULL ||
-	    key->pubkey == NULL ||
-	    EVP_Digest(answer->bytes.ptr, answer->bytes.len, key->fingerprint, NULL, EVP_sha256(),
-		       NULL) != 1)
-		sigkey_unref(&key);
-	return key;
-}
-
 /* A signer is there, or its socket waits for the reader; the lock is held. */
 static bool has_signer(const struct sigclient *c)
 {
@@ -108,6 +65,17 @@ static bool has_signer(const struct sigclient *c)
 }
 
 /* ---- the table of pending requests; the lock is held ---- */
+
+static void set_unsent(struct sigclient *c, struct sigjob *job, bool unsent)
+{
+	if (job->unsent == unsent)
+		return;
+	job->unsent = unsent;
+	if (unsent)
+		c->unsent++;
+	else
+		c->unsent--;
+}
 
 static bool enter(struct sigclient *c, struct sigjob *job)
 {
@@ -119,8 +87,6 @@ static bool enter(struct sigclient *c, struct sigjob *job)
 	job->request.id = ++c->sequence * c->max_pending + place;
 	c->places[place] = job;
 	job->pending = true;
-	job->unsent = true;
-	c->unsent++;
 	return true;
 }
 
@@ -133,9 +99,7 @@ static void leave(struct sigclient *c, struct sigjob *job)
 	c->places[place] = NULL;
 	c->free_places[c->free_count++] = (uint32_t)place;
 	job->pending = false;
-	if (job->unsent)
-		c->unsent--;
-	job->unsent = false;
+	set_unsent(c, job, false);
 }
 
 static void complete(struct sigclient *c, struct sigjob *job, enum err error)
@@ -146,7 +110,7 @@ static void complete(struct sigclient *c, struct sigjob *job, enum err error)
 	(void)pthread_cond_signal(&job->answered);
 }
 
-/* ---- sending; the lock is held ---- */
+/* ---- sending ---- */
 
 static void wake(struct sigclient *c)
 {
@@ -155,39 +119,42 @@ static void wake(struct sigclient *c)
 	(void)!write(c->wake_fd, &one, sizeof(one));
 }
 
-/* @return false when the socket is full: the reader goes on when it has room */
-static bool send_job(struct sigclient *c, struct sigjob *job)
+/* What is sent does not change while the job lives: no lock is needed but fd_lock, to read it.
+ * @return ERR_BUSY: the socket is full, or its peer is gone */
+static enum err transmit(int fd, const struct sigjob *job)
 {
 	int64_t left = job->deadline_ms - clock_mono_ms();
+	struct wire_msg request = job->request;
 	AUTO(buf_done) struct buf packet;
 	enum err e;
 
-	job->request.left_ms = left > 0 ? (uint32_t)(left < INT32_MAX ? left : INT32_MAX) : 0;
+	request.left_ms = left > 0 ? (uint32_t)(left < INT32_MAX ? left : INT32_MAX) : 0;
 	buf_init(&packet, WIRE_PACKET_BYTES);
-	e = wire_encode(&job->request, &packet);
-	if (e != ERR_OK) {
-		complete(c, job, e);
-		return true;
-	}
-	if (send(c->fd, packet.data, packet.len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
-		job->unsent = false;
-		c->unsent--;
-	} else if (errno == EMSGSIZE) {
-		complete(c, job, ERR_LIMIT); /* the kernel's net.core.wmem_max was made small */
-	} else {
-		return errno != EAGAIN &&
-		       errno != ENOBUFS; /* a lost peer is the reader's business */
-	}
-	return true;
+	e = wire_encode(&request, &packet);
+	if (e != ERR_OK)
+		return e;
+	if (send(fd, packet.data, packet.len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return ERR_OK;
+	return errno == EMSGSIZE ? ERR_LIMIT /* the kernel's net.core.wmem_max was made small */
+				 : ERR_BUSY;
 }
 
+/* The reader, for what could not be sent at once; the lock is held. */
 static void send_unsent(struct sigclient *c)
 {
 	for (size_t i = 0; i < c->max_pending && c->unsent > 0 && c->fd >= 0; i++) {
 		struct sigjob *job = c->places[i];
+		enum err e;
 
-		if (job != NULL && job->unsent && !send_job(c, job))
+		if (job == NULL || !job->unsent)
+			continue;
+		e = transmit(c->fd, job);
+		if (e == ERR_BUSY)
 			return;
+		if (e != ERR_OK)
+			complete(c, job, e);
+		else
+			set_unsent(c, job, false);
 	}
 }
 
@@ -208,7 +175,7 @@ static void take_answer(struct sigclient *c, const struct wire_msg *answer)
 		(void)snprintf(job->names.selector, sizeof(job->names.selector), "%.*s",
 			       SLICE_FMT(answer->selector));
 	} else if (answer->type == WIRE_OPENED && job->request.type == WIRE_OPEN) {
-		job->key = key_new(job->request.key_name, answer);
+		job->key = sigkey_new(job->request.key_name, answer);
 		e = job->key != NULL ? ERR_OK : ERR_NOMEM;
 		if (e == ERR_OK)
 			keycache_put(c->cache, job->request.generation, job->request.key_name,
@@ -224,19 +191,32 @@ static void take_answer(struct sigclient *c, const struct wire_msg *answer)
 	complete(c, job, e);
 }
 
-/* @return false when the peer is gone */
-static bool receive(struct sigclient *c, char *packet, size_t size)
+/* Only the reader closes fd: so it reads without a lock. @return false when the peer is gone */
+static bool receive(struct sigclient *c, int fd, char *packet, size_t size)
 {
-	ssize_t n = recv(c->fd, packet, size, MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t n = recv(fd, packet, size, MSG_DONTWAIT | MSG_TRUNC);
 	struct wire_msg answer;
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	if (n == 0)
 		return false;
-	if ((size_t)n <= size && wire_decode(slice_of(packet, (size_t)n), &answer) == ERR_OK)
-		take_answer(c, &answer);
+	if ((size_t)n > size || wire_decode(slice_of(packet, (size_t)n), &answer) != ERR_OK)
+		return true;
+	(void)pthread_mutex_lock(&c->lock);
+	take_answer(c, &answer);
+	(void)pthread_mutex_unlock(&c->lock);
 	return true;
+}
+
+/* The reader; the lock is held. */
+static void change_fd(struct sigclient *c, int fd)
+{
+	(void)pthread_rwlock_wrlock(&c->fd_lock);
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	c->fd = fd;
+	(void)pthread_rwlock_unlock(&c->fd_lock);
 }
 
 /* A new signer knows nothing of what the old one was asked. */
@@ -244,18 +224,12 @@ static void take_next_fd(struct sigclient *c)
 {
 	if (c->next_fd < 0)
 		return;
-	if (c->fd >= 0)
-		(void)close(c->fd);
-	c->fd = c->next_fd;
+	change_fd(c, c->next_fd);
 	c->next_fd = -1;
 	keycache_clear(c->cache);
 	for (size_t i = 0; i < c->max_pending; i++) {
-		struct sigjob *job = c->places[i];
-
-		if (job != NULL && !job->unsent) {
-			job->unsent = true;
-			c->unsent++;
-		}
+		if (c->places[i] != NULL)
+			set_unsent(c, c->places[i], true);
 	}
 }
 
@@ -269,19 +243,19 @@ static void *reader_main(void *arg)
 	while (!c->stop) {
 		struct pollfd fds[2] = { { .fd = c->wake_fd, .events = POLLIN },
 					 { .fd = c->fd, .events = POLLIN } };
+		bool lost;
 
 		if (c->unsent > 0)
 			fds[1].events |= POLLOUT;
 		(void)pthread_mutex_unlock(&c->lock);
 		(void)poll(fds, 2, -1);
-		(void)pthread_mutex_lock(&c->lock);
 		if (fds[0].revents != 0)
 			(void)!read(c->wake_fd, &wakes, sizeof(wakes));
-		if ((fds[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
-		    !receive(c, packet, sizeof(packet))) {
-			(void)close(c->fd);
-			c->fd = -1;
-		}
+		lost = (fds[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+		       !receive(c, fds[1].fd, packet, sizeof(packet));
+		(void)pthread_mutex_lock(&c->lock);
+		if (lost)
+			change_fd(c, -1);
 		take_next_fd(c);
 		send_unsent(c);
 	}
@@ -312,13 +286,9 @@ static void client_memory_free(struct sigclient *c)
 
 static void client_unref(struct sigclient *c)
 {
-	bool last;
-
-	(void)pthread_mutex_lock(&c->lock);
-	last = --c->refs == 0;
-	(void)pthread_mutex_unlock(&c->lock);
-	if (!last)
+	if (atomic_fetch_sub(&c->refs, 1) != 1)
 		return;
+	(void)pthread_rwlock_destroy(&c->fd_lock);
 	(void)pthread_mutex_destroy(&c->lock);
 	client_memory_free(c);
 }
@@ -330,7 +300,7 @@ enum err sigclient_new(size_t max_pending, struct sigclient **ret_client)
 	if (c == NULL)
 		return ERR_NOMEM;
 	c->fd = c->next_fd = c->wake_fd = -1;
-	c->refs = 1;
+	atomic_init(&c->refs, 1);
 	c->max_pending = c->free_count = max_pending;
 	if (!client_memory(c)) {
 		client_memory_free(c);
@@ -339,6 +309,7 @@ enum err sigclient_new(size_t max_pending, struct sigclient **ret_client)
 	for (size_t i = 0; i < max_pending; i++)
 		c->free_places[i] = (uint32_t)(max_pending - 1 - i);
 	(void)pthread_mutex_init(&c->lock, NULL);
+	(void)pthread_rwlock_init(&c->fd_lock, NULL);
 	if (pthread_create(&c->reader, NULL, reader_main, c) != 0) {
 		client_memory_free(c);
 		return ERR_NOMEM;
@@ -424,9 +395,7 @@ static struct sigjob *job_new(struct sigclient *c, const struct wire_msg *reques
 		return NULL;
 	}
 	at = job->store;
-	(void)pthread_mutex_lock(&c->lock);
-	c->refs++;
-	(void)pthread_mutex_unlock(&c->lock);
+	(void)atomic_fetch_add(&c->refs, 1);
 	job->client = c;
 	job->deadline_ms = deadline_ms;
 	job->request = *request;
@@ -460,21 +429,48 @@ void sigjob_free(struct sigjob **job)
 	free(j);
 }
 
-/* Put it into the table and send it when the socket has room and nobody waits before it. */
+/* From the session's thread; the job is in the table. */
+static void send_at_once(struct sigclient *c, struct sigjob *job)
+{
+	enum err e;
+
+	(void)pthread_rwlock_rdlock(&c->fd_lock);
+	e = c->fd >= 0 ? transmit(c->fd, job) : ERR_BUSY;
+	(void)pthread_rwlock_unlock(&c->fd_lock);
+	if (e == ERR_OK)
+		return;
+	(void)pthread_mutex_lock(&c->lock);
+	if (e != ERR_BUSY) {
+		complete(c, job, e);
+	} else if (job->pending) {
+		set_unsent(c, job, true);
+		wake(c);
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+/* Put it into the table and send it; when the socket has no room, others wait before it or there is
+ * no signer the reader does that. A new signer may get it from both: the second answer is nobody's.
+ */
 static enum err submit(struct sigclient *c, struct sigjob *job)
 {
+	bool at_once = false;
 	enum err e = ERR_OK;
 
 	(void)pthread_mutex_lock(&c->lock);
-	if (c->stop)
+	if (c->stop) {
 		e = ERR_PEER_LOST;
-	else if (!enter(c, job))
+	} else if (!enter(c, job)) {
 		e = ERR_BUSY;
-	else if (c->fd >= 0 && c->next_fd < 0 && c->unsent == 1)
-		(void)send_job(c, job);
-	if (e == ERR_OK && job->unsent)
+	} else if (c->fd >= 0 && c->next_fd < 0 && c->unsent == 0) {
+		at_once = true;
+	} else {
+		set_unsent(c, job, true);
 		wake(c);
+	}
 	(void)pthread_mutex_unlock(&c->lock);
+	if (at_once)
+		send_at_once(c, job);
 	return e;
 }
 

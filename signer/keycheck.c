@@ -101,7 +101,7 @@ enum keycheck_state keycheck_step(struct keycheck *check, const struct request_e
 		check->asked_token = is_on_token(check->ring, msg.key_name);
 		check->next++;
 		atomic_fetch_add(&check->refs, 1);
-		request_start(env, check->ring, check->peer, &msg);
+		request_start(env, check->ring, check->peer, &msg, NULL);
 	}
 	if (atomic_load(&check->answered) < check->next ||
 	    (check->next < check->count && !atomic_load(&check->halted)))

@@ -1,4 +1,5 @@
-/* The signer process's main loop. Nothing here calls Cryptoki or waits for a worker. */
+/* The signer process: its main loop, and what the threads that read requests do with them. Nothing
+ * here calls Cryptoki or waits for a worker. */
 #include "signer/process.h"
 
 #include "base/clock.h"
@@ -9,18 +10,21 @@
 #include "pkcs11/module.h"
 #include "signer/inform.h"
 #include "signer/keycheck.h"
+#include "signer/reader.h"
 #include "signer/request.h"
 #include "signer/watch.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define FILE_QUEUE_MAX 4096u
-#define FILE_WORKERS_MAX 16
+/* Threads that read requests, and as many that open key files: one a core, at least two. */
+#define CORES_MAX 16
 /* While requests are under way deadlines are looked at this often. */
 #define TICK_MS 20
 /* A stop waits so long for modules to be finalised, and looks this often. */
@@ -31,11 +35,6 @@
 /* More than a milter asks for that waits for its answers; a hostile one gets no more memory. */
 #define UNDER_WAY_MAX 8192u
 #define BYTES_HELD_MAX 67108864u
-/* No requests are read while so many answers wait for the milter; what is under way then still fits
- * below PEER_BACKLOG_MAX. */
-#define BACKLOG_ENOUGH 8192u
-/* Requests that are read before the supervisor has its turn. */
-#define REQUESTS_A_TURN 64
 /* Replaced generations are kept so long, for messages whose body still arrives; no more than so
  * many. */
 #define OLD_RING_KEEP_MS 120000
@@ -48,13 +47,16 @@ struct old_ring {
 };
 
 struct process {
+	/* Guards generations and keys, and what else is not atomic: the main thread holds it but
+	 * for poll(), a reader while it finds out what to do with a request. */
+	pthread_mutex_t lock;
 	struct keyring *current;
 	struct old_ring old[OLD_RINGS_MAX]; /* the newest first */
 	size_t old_count;
 	struct keyring *loaded; /* waits for COMMIT */
 	struct keycheck *check; /* of current's keys, NULL: over */
-	struct peer *peer;
-	bool peer_complained; /* its nonsense was logged */
+	struct peer *peer;	/* main thread only: its readers have their own reference */
+	bool peer_complained;	/* its nonsense was logged */
 	struct request_env env;
 	struct tally files_tally;
 	int wake_fd;
@@ -64,7 +66,7 @@ struct process {
 	struct notes notes; /* from earlier processes */
 	atomic_bool ready;
 	int64_t ready_by_ms; /* READY is said then, whatever the tokens do */
-	char packet[WIRE_PACKET_BYTES + 1];
+	unsigned cores;
 };
 
 __attribute__((noreturn)) static void leave(int status)
@@ -111,8 +113,9 @@ static void on_begun(void *ctx, size_t bytes)
 {
 	struct process *p = ctx;
 
-	atomic_fetch_add(&p->under_way, 1);
 	atomic_fetch_add(&p->bytes_held, bytes);
+	if (atomic_fetch_add(&p->under_way, 1) == 0)
+		wake(p); /* deadlines are looked at from now on */
 }
 
 static void on_done(void *ctx, size_t bytes)
@@ -186,13 +189,82 @@ static void commit(struct process *p, uint32_t generation)
 	say(HANDOVER_COMMITTED, generation, NULL);
 }
 
+/* ---- requests: the readers ---- */
+
+static struct keyring *ring_of(const struct process *p, uint32_t generation)
+{
+	if (p->current != NULL && keyring_number(p->current) == generation)
+		return p->current;
+	for (size_t i = 0; i < p->old_count; i++) {
+		if (keyring_number(p->old[i].ring) == generation)
+			return p->old[i].ring;
+	}
+	/* The milter may switch a moment before us: both have said LOADED by then. */
+	if (p->loaded != NULL && keyring_number(p->loaded) == generation)
+		return p->loaded;
+	return NULL;
+}
+
+static void complain(struct process *p)
+{
+	if (!p->peer_complained)
+		log_line(LOG_LEVEL_ERROR, "packets of the milter process make no sense; dropped");
+	p->peer_complained = true;
+}
+
+/* The lock is held. @param ret_at_hand see request_start() */
+static void take_request(struct process *p, struct peer *peer, const struct wire_msg *msg,
+			 struct signkey **ret_at_hand)
+{
+	const struct err_detail gone = {
+		"the tables of this message are gone; it is new for the next try"
+	};
+	struct keyring *ring = ring_of(p, msg->generation);
+
+	if (ring == NULL)
+		peer_fail(peer, msg->id, ERR_PEER_LOST, &gone);
+	else if (atomic_load(&p->under_way) >= UNDER_WAY_MAX ||
+		 atomic_load(&p->bytes_held) >= BYTES_HELD_MAX)
+		peer_fail(peer, msg->id, ERR_BUSY, NULL);
+	else
+		request_start(&p->env, ring, peer, msg, ret_at_hand);
+}
+
+static void take_packet(void *ctx, struct peer *peer, struct slice packet)
+{
+	struct process *p = ctx;
+	struct signkey *at_hand = NULL;
+	struct wire_msg msg;
+	bool good = wire_decode(packet, &msg) == ERR_OK &&
+		    (msg.type == WIRE_OPEN || msg.type == WIRE_SIGN);
+
+	(void)pthread_mutex_lock(&p->lock);
+	if (good)
+		take_request(p, peer, &msg, &at_hand);
+	else
+		complain(p);
+	(void)pthread_mutex_unlock(&p->lock);
+	if (at_hand != NULL)
+		request_sign_at_once(&p->env, peer, &msg, at_hand);
+}
+
+/* ---- orders of the supervisor ---- */
+
+static void drop_peer(struct process *p)
+{
+	if (p->peer != NULL)
+		(void)shutdown(peer_fd(p->peer), SHUT_RDWR); /* ends its readers */
+	peer_unref(&p->peer);
+}
+
 static void take_peer(struct process *p, struct handover_msg *msg)
 {
-	peer_unref(&p->peer);
+	drop_peer(p);
 	p->peer = peer_new(msg->fd, on_backlog, p);
 	p->peer_complained = false;
 	msg->fd = -1; /* the peer's now */
-	if (p->peer == NULL)
+	if (p->peer == NULL ||
+	    readers_start(p->peer, p->cores, WIRE_PACKET_BYTES, take_packet, p) != ERR_OK)
 		leave(SIGNER_EXIT_FAILED);
 }
 
@@ -202,7 +274,7 @@ __attribute__((noreturn)) static void stop(struct process *p, int status)
 {
 	int64_t deadline_ms = clock_mono_ms() + STOP_MS;
 
-	peer_unref(&p->peer);
+	drop_peer(p);
 	keyring_unref(&p->loaded);
 	keyring_unref(&p->current);
 	while (p->old_count > 0)
@@ -273,63 +345,6 @@ static void take_order(struct process *p)
 	handover_msg_done(&msg);
 }
 
-/* ---- requests ---- */
-
-static struct keyring *ring_of(const struct process *p, uint32_t generation)
-{
-	if (p->current != NULL && keyring_number(p->current) == generation)
-		return p->current;
-	for (size_t i = 0; i < p->old_count; i++) {
-		if (keyring_number(p->old[i].ring) == generation)
-			return p->old[i].ring;
-	}
-	/* The milter may switch a moment before us: both have said LOADED by then. */
-	if (p->loaded != NULL && keyring_number(p->loaded) == generation)
-		return p->loaded;
-	return NULL;
-}
-
-static void take_request(struct process *p, struct slice packet)
-{
-	const struct err_detail gone = {
-		"the tables of this message are gone; it is new for the next try"
-	};
-	struct wire_msg msg;
-	struct keyring *ring;
-
-	if (wire_decode(packet, &msg) != ERR_OK ||
-	    (msg.type != WIRE_OPEN && msg.type != WIRE_SIGN)) {
-		if (!p->peer_complained)
-			log_line(LOG_LEVEL_ERROR,
-				 "packets of the milter process make no sense; dropped");
-		p->peer_complained = true;
-		return;
-	}
-	ring = ring_of(p, msg.generation);
-	if (ring == NULL)
-		peer_fail(p->peer, msg.id, ERR_PEER_LOST, &gone);
-	else if (atomic_load(&p->under_way) >= UNDER_WAY_MAX ||
-		 atomic_load(&p->bytes_held) >= BYTES_HELD_MAX)
-		peer_fail(p->peer, msg.id, ERR_BUSY, NULL);
-	else
-		request_start(&p->env, ring, p->peer, &msg);
-}
-
-static void take_requests(struct process *p)
-{
-	for (int i = 0; i < REQUESTS_A_TURN && p->peer != NULL; i++) {
-		ssize_t n = recv(peer_fd(p->peer), p->packet, sizeof(p->packet), MSG_DONTWAIT);
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n <= 0) { /* the milter process is gone; the supervisor brings another one */
-			peer_unref(&p->peer);
-			return;
-		}
-		take_request(p, slice_of(p->packet, (size_t)n));
-	}
-}
-
 /* ---- time ---- */
 
 /* In service once the tokens were tried: so the log of the start says what is wrong with them. */
@@ -384,14 +399,6 @@ static int wait_ms(struct process *p)
 	return p->old_count > 0 ? OLD_RING_KEEP_MS : -1;
 }
 
-/* A milter that does not take its answers is not asked what else it wants. */
-static short events_of(struct peer *peer)
-{
-	size_t backlog = peer_backlog(peer);
-
-	return (short)((backlog > 0 ? POLLOUT : 0) | (backlog < BACKLOG_ENOUGH ? POLLIN : 0));
-}
-
 static void turn(struct process *p)
 {
 	struct pollfd fds[3] = {
@@ -399,20 +406,25 @@ static void turn(struct process *p)
 		{ .fd = p->wake_fd, .events = POLLIN },
 		{ .fd = p->peer != NULL ? peer_fd(p->peer) : -1 },
 	};
+	int timeout_ms = wait_ms(p);
 	uint64_t wakes;
+	int n;
 
-	if (p->peer != NULL)
-		fds[2].events = events_of(p->peer);
-	if (poll(fds, 3, wait_ms(p)) < 0 && errno != EINTR)
+	if (p->peer != NULL && peer_backlog(p->peer) > 0)
+		fds[2].events = POLLOUT; /* its end is told in any case */
+	(void)pthread_mutex_unlock(&p->lock);
+	n = poll(fds, 3, timeout_ms);
+	(void)pthread_mutex_lock(&p->lock);
+	if (n < 0 && errno != EINTR)
 		leave(SIGNER_EXIT_FAILED);
+	if ((fds[2].revents & ~POLLOUT) != 0)
+		drop_peer(p); /* the milter process is gone; the supervisor brings another one */
+	else if (fds[2].revents != 0)
+		peer_flush(p->peer);
 	if (fds[0].revents != 0)
 		take_order(p);
 	if (fds[1].revents != 0)
 		(void)!read(p->wake_fd, &wakes, sizeof(wakes));
-	if ((fds[2].revents & POLLOUT) != 0 && p->peer != NULL)
-		peer_flush(p->peer);
-	if ((fds[2].revents & ~POLLOUT) != 0)
-		take_requests(p);
 	tick(p);
 }
 
@@ -421,10 +433,9 @@ static const struct lane_ops file_ops = { NULL, NULL, NULL };
 static bool start(struct process *p)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned workers = cores < 2		      ? 2
-			   : cores > FILE_WORKERS_MAX ? FILE_WORKERS_MAX
-						      : (unsigned)cores;
 
+	p->cores = cores < 2 ? 2 : cores > CORES_MAX ? CORES_MAX : (unsigned)cores;
+	(void)pthread_mutex_init(&p->lock, NULL);
 	p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->env.restart = on_restart;
 	p->env.begun = on_begun;
@@ -433,7 +444,7 @@ static bool start(struct process *p)
 	p->env.files_tally = &p->files_tally;
 	p->env.rates = ratelimit_new();
 	return p->wake_fd >= 0 && p->env.rates != NULL &&
-	       lane_new("key files", workers, FILE_QUEUE_MAX, &file_ops, NULL, &p->env.files) ==
+	       lane_new("key files", p->cores, FILE_QUEUE_MAX, &file_ops, NULL, &p->env.files) ==
 		       ERR_OK;
 }
 
@@ -443,6 +454,7 @@ void signer_process_run(void)
 
 	if (!start(&p))
 		leave(SIGNER_EXIT_FAILED);
+	(void)pthread_mutex_lock(&p.lock);
 	for (;;)
 		turn(&p);
 }

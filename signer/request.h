@@ -14,7 +14,7 @@
 /** What requests tell the process, and where the file keys are signed. Outlives all requests. */
 struct request_env {
 	struct lane *files;
-	struct ratelimit *rates;   /**< TokenRateLimit; main thread */
+	struct ratelimit *rates;   /**< TokenRateLimit; of request_start() */
 	struct tally *files_tally; /**< of the signatures with key files */
 	/** Only a new process helps (a module's state is lost). Any thread. */
 	void (*restart)(void *ctx, const char *why);
@@ -25,10 +25,18 @@ struct request_env {
 };
 
 /**
- * Take a decoded OPEN or SIGN, copy what it needs, and send it on its way; or answer it now.
- * @param ring, peer references are taken
+ * Take a decoded OPEN or SIGN, copy what it needs, and send it on its way; or answer it now. One
+ * thread at a time.
+ * @param ring, peer  references are taken
+ * @param ret_at_hand set to NULL; or to the key with which the caller makes the signature, by
+ * request_sign_at_once(): such a key waits for nothing, so no other thread need be woken for it.
+ * NULL: never at once
  */
 void request_start(const struct request_env *env, struct keyring *ring, struct peer *peer,
-		   const struct wire_msg *msg);
+		   const struct wire_msg *msg, struct signkey **ret_at_hand);
+
+/** Sign with the key that was at hand, and answer. Any thread. @param key taken over */
+void request_sign_at_once(const struct request_env *env, struct peer *peer,
+			  const struct wire_msg *msg, struct signkey *key);
 
 #endif

@@ -253,7 +253,7 @@ static enum err open_within(struct fixture *f, uint64_t id, const char *name, ui
 		.type = WIRE_OPEN, .id = id, .left_ms = left_ms, .key_name = slice_str(name)
 	};
 
-	request_start(&f->env, f->ring, f->peer, &msg);
+	request_start(&f->env, f->ring, f->peer, &msg, NULL);
 	return answer_to(f, id);
 }
 
@@ -275,7 +275,7 @@ static void ask_signature(struct fixture *f, uint64_t id, const char *name, uint
 	assert_int_equal(keyring_find(f->ring, msg.key_name, SLICE_LIT(""), &key, NULL), ERR_OK);
 	msg.fingerprint =
 		slice_of((const char *)pubkey_fingerprint(key->pubkey), PUBKEY_FINGERPRINT_BYTES);
-	request_start(&f->env, f->ring, f->peer, &msg);
+	request_start(&f->env, f->ring, f->peer, &msg, NULL);
 	signkey_unref(&key);
 }
 

@@ -89,14 +89,6 @@ static void warn_legacy(const struct setting_legacy *legacy, struct settings_war
 	settings_warn(warnings, text.text);
 }
 
-static void warn_not_yet(const struct setting_row *row, struct settings_warnings *warnings)
-{
-	struct err_detail text;
-
-	err_detail_set(&text, "known to OpenDKIM, not supported in this version: %s", row->name);
-	settings_warn(warnings, text.text);
-}
-
 enum err settings_set(struct settings *s, struct slice name, struct slice value,
 		      struct settings_warnings *warnings, struct err_detail *detail)
 {
@@ -118,8 +110,6 @@ enum err settings_set(struct settings *s, struct slice name, struct slice value,
 	if (e != ERR_OK)
 		return e;
 	s->is_set[row - settings_rows] = true;
-	if (row->not_yet && !setting_is_default(row, setting_field(s, row)))
-		warn_not_yet(row, warnings);
 	return ERR_OK;
 }
 

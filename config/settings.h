@@ -113,10 +113,9 @@ NODISCARD enum err settings_print(const struct settings *s, bool all, FILE *out)
  * ERR_NOT_FOUND: it has no value; ERR_IO */
 NODISCARD enum err settings_print_one(const struct settings *s, struct slice name, FILE *out);
 
-/** Every setting that the file or the command line names, in the table's order.
- * @param fn not_yet: it is accepted and has no effect so far */
-void settings_each_set(const struct settings *s,
-		       void (*fn)(void *ctx, const char *name, bool not_yet), void *ctx);
+/** Every setting that the file or the command line names, in the table's order. */
+void settings_each_set(const struct settings *s, void (*fn)(void *ctx, const char *name),
+		       void *ctx);
 
 /** The hsmdkim.conf(5) part that is made from the table (mdoc). */
 void settings_print_man(FILE *out);

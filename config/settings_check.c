@@ -168,10 +168,9 @@ void settings_each_file(const struct settings *s,
 	}
 }
 
-void settings_each_set(const struct settings *s,
-		       void (*fn)(void *ctx, const char *name, bool not_yet), void *ctx)
+void settings_each_set(const struct settings *s, void (*fn)(void *ctx, const char *name), void *ctx)
 {
 	for (size_t i = 0; i < SETTING_ID_COUNT; i++)
 		if (s->is_set[i])
-			fn(ctx, settings_rows[i].name, settings_rows[i].not_yet);
+			fn(ctx, settings_rows[i].name);
 }

@@ -52,8 +52,6 @@ static void put_setting(const struct setting_row *row, FILE *out)
 		(void)fprintf(out, "Default:\n.Ql %s .\n", row->def);
 	if (row->start_only)
 		(void)fputs("A change takes effect at the next start.\n", out);
-	if (row->not_yet)
-		(void)fputs("Not supported in this version.\n", out);
 }
 
 void settings_print_man(FILE *out)

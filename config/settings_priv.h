@@ -36,7 +36,6 @@ struct setting_row {
 	const char *man;
 	enum setting_type type;
 	bool start_only;
-	bool not_yet;
 };
 
 /** A name that OpenDKIM has or had and we do not. */

@@ -9,19 +9,16 @@
 #define NO_LIMITS .words = NULL
 #define WHEN_START true
 #define WHEN_RELOAD false
-#define STATE_READY false
-#define STATE_NOT_YET true
 /* clang-format on */
 
 const struct setting_row settings_rows[SETTING_ID_COUNT] = {
-#define SETTING(setting, kind, field, dflt, limits, when, state, text)                             \
+#define SETTING(setting, kind, field, dflt, limits, when, text)                                    \
 	{ .name = #setting,                                                                        \
 	  .type = SETTING_TYPE_##kind,                                                             \
 	  .offset = offsetof(struct settings, field),                                              \
 	  .def = (dflt),                                                                           \
 	  limits,                                                                                  \
 	  .start_only = WHEN_##when,                                                               \
-	  .not_yet = STATE_##state,                                                                \
 	  .man = (text) },
 #include "config/settings.def"
 };

@@ -3,6 +3,7 @@
 
 #include "config/handover.h"
 #include "daemon/child.h"
+#include "daemon/keysource.h"
 #include "daemon/listen.h"
 #include "daemon/migration.h"
 #include "daemon/snapshot.h"
@@ -114,6 +115,8 @@ static enum err check_tables(const struct generation_source *source, struct gene
 	struct listen_addr addr;
 	enum err err = check_in_signer(g, detail);
 
+	if (err == ERR_OK)
+		err = keysource_check(g->settings, g->milter, detail);
 	if (err != ERR_OK)
 		return err;
 	err = snapshot_new(g->number, g->settings, g->milter, &snapshot, detail);

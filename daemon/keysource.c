@@ -43,6 +43,23 @@ static void table_free(struct table **table)
 	*table = NULL;
 }
 
+static enum err open_records(const char *spec, struct files *files, struct dataset **ret_set,
+			     struct err_detail *detail)
+{
+	return dataset_open("TestDNSData", spec, DATASET_ICASE | DATASET_NEED_VALUE, files, ret_set,
+			    detail);
+}
+
+enum err keysource_check(const struct settings *settings, struct files *files,
+			 struct err_detail *detail)
+{
+	AUTO(dataset_free) struct dataset *set = NULL;
+
+	if (settings->test_dns_data == NULL)
+		return ERR_OK;
+	return open_records(settings->test_dns_data, files, &set, detail);
+}
+
 static enum err find_record(void *ctx, struct slice name, struct slice *ret_record)
 {
 	const struct table *table = ctx;
@@ -64,8 +81,7 @@ static enum err open_table(const char *spec, const struct files *files,
 	for (size_t i = 0; err == ERR_OK && i < files_count(files); i++)
 		err = files_share(files, i, table->files);
 	if (err == ERR_OK)
-		err = dataset_open("TestDNSData", spec, DATASET_ICASE | DATASET_NEED_VALUE,
-				   table->files, &table->set, detail);
+		err = open_records(spec, table->files, &table->set, detail);
 	if (err == ERR_OK)
 		err = dns_source_new_table(&(struct dns_table){ find_record, table }, ret_source);
 	if (err != ERR_OK)

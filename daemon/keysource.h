@@ -19,4 +19,8 @@ NODISCARD enum err keysource_open(const struct settings *settings, struct files 
 				  struct dns_source **ret_source, bool *ret_dnssec,
 				  struct err_detail *detail);
 
+/** For -n: whether TestDNSData can be read. @return as dataset_open() */
+NODISCARD enum err keysource_check(const struct settings *settings, struct files *files,
+				   struct err_detail *detail);
+
 #endif

@@ -81,6 +81,14 @@ static enum err parse_fd(const char *spec, struct slice rest, struct listen_addr
 	return ERR_OK;
 }
 
+/* A relative path; a lone number is a port whose kind was forgotten. */
+static bool is_bare_path(struct slice spec)
+{
+	unsigned long long number;
+
+	return slice_find(spec, ':') == spec.len && !slice_u64(spec, &number);
+}
+
 enum err listen_parse(const char *spec, struct listen_addr *ret_addr, struct err_detail *detail)
 {
 	struct slice all = slice_str(spec);
@@ -90,7 +98,7 @@ enum err listen_parse(const char *spec, struct listen_addr *ret_addr, struct err
 	struct listen_addr addr = { .kind = LISTEN_UNIX, .fd = -1 };
 	enum err err;
 
-	if (slice_starts(all, SLICE_LIT("/"))) {
+	if (slice_starts(all, SLICE_LIT("/")) || is_bare_path(all)) {
 		err = parse_unix(spec, all, &addr, detail);
 	} else if (slice_ieq(kind, SLICE_LIT("local")) || slice_ieq(kind, SLICE_LIT("unix"))) {
 		err = parse_unix(spec, rest, &addr, detail);

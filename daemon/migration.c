@@ -18,17 +18,14 @@
 
 struct names {
 	const char *title;
-	bool not_yet; /* which ones are wanted */
 	size_t column;
 	size_t count;
 };
 
-static void print_name(void *ctx, const char *name, bool not_yet)
+static void print_name(void *ctx, const char *name)
 {
 	struct names *n = ctx;
 
-	if (not_yet != n->not_yet)
-		return;
 	if (n->count++ == 0)
 		n->column = (size_t)printf("%s:", n->title);
 	else if (n->column + strlen(name) + 2 > WIDTH)
@@ -36,9 +33,9 @@ static void print_name(void *ctx, const char *name, bool not_yet)
 	n->column += (size_t)printf(" %s", name);
 }
 
-static void print_names(const struct settings *s, const char *title, bool not_yet)
+static void print_names(const struct settings *s, const char *title)
 {
-	struct names names = { .title = title, .not_yet = not_yet };
+	struct names names = { .title = title };
 
 	settings_each_set(s, print_name, &names);
 	if (names.count > 0)
@@ -212,8 +209,7 @@ static void print_keys(const struct migration_input *in)
 
 void migration_print(const struct migration_input *in)
 {
-	print_names(in->settings, "works", false);
-	print_names(in->settings, "accepted, but without effect in this version", true);
+	print_names(in->settings, "works");
 	if (in->warnings > 0)
 		(void)printf("ignored or doubtful: see the %zu warning%s\n", in->warnings,
 			     in->warnings == 1 ? "" : "s");

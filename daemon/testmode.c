@@ -284,6 +284,19 @@ static enum err read_settings(struct run *r, const struct generation_source *sou
 	return err;
 }
 
+/* PINs and keys are its own then: they are not kept where mail is parsed. */
+static enum err start_signer(struct run *r, struct err_detail *detail)
+{
+	struct generation *g = r->generation;
+	enum err err = ERR_OK;
+
+	if (wants_signer(g->settings))
+		err = ownsigner_start(g, r->options->verbose == 0, &r->signer, detail);
+	r->env.signer = r->signer.client;
+	files_free(&g->signer);
+	return err;
+}
+
 static enum err prepare(struct run *r, const struct generation_source *source,
 			struct err_detail *detail)
 {
@@ -295,9 +308,8 @@ static enum err prepare(struct run *r, const struct generation_source *source,
 		err = generation_enter_base(source, detail);
 	if (err == ERR_OK)
 		err = read_settings(r, source, detail);
-	if (err == ERR_OK && wants_signer(r->generation->settings))
-		err = ownsigner_start(r->generation, r->options->verbose == 0, &r->signer, detail);
-	r->env.signer = r->signer.client;
+	if (err == ERR_OK)
+		err = start_signer(r, detail);
 	if (err == ERR_OK)
 		err = fall(r->generation->settings, detail);
 	return err == ERR_OK ? take_tables(r, detail) : err;

@@ -129,7 +129,9 @@ static void publish(struct whole *w, const struct settings *s)
 	struct dkim_verify_params *p = &w->pub.params;
 
 	p->time.drift_s = s->clock_drift_s;
-	p->max_signatures = (size_t)s->maximum_signatures_to_verify;
+	p->max_signatures = s->maximum_signatures_to_verify != 0
+				    ? (size_t)s->maximum_signatures_to_verify
+				    : LIMIT_VERIFY_SIGNATURES;
 	p->min_key_bits = (unsigned)s->minimum_key_bits;
 	p->bogus_key = key_policy(s->bogus_key);
 	p->unprotected_key = key_policy(s->unprotected_key);

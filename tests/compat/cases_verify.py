@@ -100,6 +100,15 @@ ACTIONS = ("accept", "reject", "tempfail", "discard", "quarantine")
 BAD = {"On-BadSignature": "body-changed", "On-KeyNotFound": "key-missing", "On-NoSignature": "unsigned"}
 
 
+def several(count):
+    """Good signatures of that many selectors."""
+    def make(keys):
+        made = signed()(keys)
+        made.fields[:1] = [signed(selector)(keys).fields[0] for selector in ("sel", "two", "s1", "s2", "s3", "s4", "s5", "s6", "2026.nov")[:count]]
+        return made
+    return make
+
+
 def met(*names):
     return [Sent(name, one, OUTSIDE) for name, one in MET if not names or name in names]
 
@@ -134,6 +143,8 @@ def setups():
                            ("strict-ignore", {"IgnoreMalformedMail": "yes"}), ("strict-default", {"On-Default": "tempfail"}),
                            ("strict-software", {"SoftwareHeader": "yes"})):
         yield Setup("verify-" + name, {"StrictHeaders": "yes", **settings}, strict_messages(), base="verify")
+    yield Setup("verify-all", {"MaximumSignaturesToVerify": "0"},
+                [Sent(f"signatures-{count}", several(count), OUTSIDE) for count in (1, 4, 9)], base="verify")
     for setting in ON:
         for action in ACTIONS:
             yield Setup(f"verify-{setting}-{action}".lower(), {setting: action}, met("good", BAD[setting], "key-testing-bad"), base="verify")

@@ -63,6 +63,7 @@ static void forms_of_libmilter_are_understood(void **state)
 		{ "unix:/run/x.sock", LISTEN_UNIX, "/run/x.sock", "", "" },
 		{ "LOCAL:rel/x", LISTEN_UNIX, "rel/x", "", "" },
 		{ "/run/x.sock", LISTEN_UNIX, "/run/x.sock", "", "" },
+		{ "run/x.sock", LISTEN_UNIX, "run/x.sock", "", "" },
 		{ "/run/a:b@c", LISTEN_UNIX, "/run/a:b@c", "", "" },
 		{ "inet:8891", LISTEN_INET, "", "", "8891" },
 		{ "inet:8891@localhost", LISTEN_INET, "", "localhost", "8891" },
@@ -87,23 +88,14 @@ static void forms_of_libmilter_are_understood(void **state)
 static void other_forms_are_refused_with_the_right_ones(void **state)
 {
 	static const char *const cases[] = {
-		"",
-		"8891",
-		"inet:",
-		"inet:@localhost",
-		"inet:8891@",
-		"local:",
-		"unix:",
-		"tcp:25",
-		"x.sock",
-		"fd:",
-		"fd:-1",
-		"fd:x",
-		"fd:70000",
-		"inet:65536",
-		"inet:99999@localhost",
-		"inet:25x",
-		"inet:123456789012345678901234567890123",
+		"",	      "8891",
+		"inet:",      "inet:@localhost",
+		"inet:8891@", "local:",
+		"unix:",      "tcp:25",
+		"fd:",	      "fd:-1",
+		"fd:x",	      "fd:70000",
+		"inet:65536", "inet:99999@localhost",
+		"inet:25x",   "inet:123456789012345678901234567890123",
 	};
 
 	(void)state;

@@ -2,6 +2,11 @@
  * A PKCS#11 module: the vendor's shared object, loaded and initialised once a process through
  * libp11. Every call into it may block for ever: callers run in threads of which nothing else
  * depends.
+ *
+ * One thing blocks more than its caller: a module whose constructor hangs, while dlopen() runs it,
+ * keeps the dynamic loader's lock. No other module can be loaded in this process then (those that
+ * are loaded go on), and a thread of its own for each would wait for the same lock. The signer
+ * process starts anew when that is seen, but the constructor may hang again.
  */
 #ifndef PKCS11_MODULE_H
 #define PKCS11_MODULE_H

@@ -374,6 +374,22 @@ enum err token_session_check(struct token_session *session, struct err_detail *d
 	return e;
 }
 
+void token_rest(struct token *token)
+{
+	(void)pthread_mutex_lock(&token->lock);
+	if (token->open_handles == 0) {
+		token_detach(token);
+		p11_module_unload(&token->module);
+		token->f = NULL;
+	}
+	(void)pthread_mutex_unlock(&token->lock);
+}
+
+bool token_at_rest(struct token *token)
+{
+	return !atomic_load(&token->attached) && atomic_load(&token->open_handles) == 0;
+}
+
 bool token_session_lost(const struct token_session *session)
 {
 	return session->handle == 0;

@@ -65,6 +65,11 @@ const char *token_describe(struct token *token, char *out, size_t out_size);
 NODISCARD enum err token_session_open(struct token *token, struct token_session **ret_session,
 				      struct err_detail *detail);
 void token_session_close(struct token_session **session);
+/** Where no session is open: log out and let go of the module; the next session finds them again.
+ */
+void token_rest(struct token *token);
+/** So it is: nothing of the token is in use. Does not block. */
+bool token_at_rest(struct token *token);
 /** True when the session was dropped after an error: open another one. */
 bool token_session_lost(const struct token_session *session);
 

@@ -20,11 +20,13 @@ struct token {
 	struct p11_module *module;
 	CK_FUNCTION_LIST *f;
 	CK_SLOT_ID slot;
-	bool attached; /* slot and what it said of itself are known */
+	atomic_bool attached; /* slot and what it said of itself are known; written under the lock
+			       */
 	CK_SLOT_INFO slot_info;
 	CK_TOKEN_INFO info;
 	CK_SESSION_HANDLE holder; /* an idle session that keeps the login alive; 0: none */
 	bool logged_in;
+	bool pin_accepted; /* by C_Login, once */
 	atomic_bool
 		serial; /* the module has no locks: one call at a time; written under the lock */
 	atomic_bool pin_refused;

@@ -140,6 +140,18 @@ static CK_RV hold_back(const struct token *t, struct pin_doubt doubt, struct err
 	return CKR_DEVICE_ERROR;
 }
 
+/* One login is good for all sessions of a process: a token does not look at the PIN of a second. */
+static void note_acceptance(struct token *t, CK_USER_TYPE user, CK_RV rv)
+{
+	if (rv == CKR_OK)
+		t->pin_accepted = true;
+	else if (user == CKU_USER && !t->pin_accepted)
+		log_line(LOG_LEVEL_NOTICE,
+			 "token %s: there is a login already (of another row, or of the tables "
+			 "before); whether this PIN is right shows the next one",
+			 t->name);
+}
+
 /* The call, between two notes for whoever comes after us if it ends the process. */
 static CK_RV call_login(struct token *t, CK_SESSION_HANDLE session, CK_USER_TYPE user,
 			struct pinlog_place *place, struct err_detail *reason)
@@ -154,6 +166,7 @@ static CK_RV call_login(struct token *t, CK_SESSION_HANDLE session, CK_USER_TYPE
 	rv = t->f->C_Login(session, user, (CK_UTF8CHAR_PTR)pin.ptr, pin.len);
 	if (ckr_info(rv)->class == CKR_CLASS_OK) {
 		set_doubt(t, place, rv == CKR_OK ? (struct pin_doubt){ .count = 0 } : before);
+		note_acceptance(t, user, rv);
 		return rv;
 	}
 	(void)ckr_error("C_Login", rv, reason);

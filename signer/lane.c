@@ -14,6 +14,7 @@ struct worker {
 	int64_t deadline_ms;  /* the job's, when it was taken */
 	bool expired;	      /* its job was answered by lane_tick() */
 	bool parked;
+	bool rested; /* since its last job */
 };
 
 struct lane {
@@ -30,6 +31,7 @@ struct lane {
 	unsigned threads; /* that still use this memory */
 	unsigned worker_count;
 	bool closing;
+	bool resting;
 	char name[16];
 	struct worker workers[];
 };
@@ -44,15 +46,33 @@ static void lane_destroy(struct lane *lane)
 	free(lane);
 }
 
-/* @return NULL when the lane closes and nothing waits; the lock is held */
-static struct lane_job *take(struct lane *lane)
+/* The lock is held, but not while the worker lets go. */
+static void rest(struct worker *w, void *state)
 {
+	struct lane *lane = w->lane;
+
+	w->rested = true;
+	(void)pthread_mutex_unlock(&lane->lock);
+	if (lane->ops->worker_rest != NULL)
+		lane->ops->worker_rest(state);
+	(void)pthread_mutex_lock(&lane->lock);
+}
+
+/* @return NULL when the lane closes and nothing waits; the lock is held */
+static struct lane_job *take(struct worker *w, void *state)
+{
+	struct lane *lane = w->lane;
 	struct lane_job *job;
 
 	lane->idle++;
-	while (lane->head == NULL && !lane->closing)
-		(void)pthread_cond_wait(&lane->work, &lane->lock);
+	while (lane->head == NULL && !lane->closing) {
+		if (lane->resting && !w->rested)
+			rest(w, state);
+		else
+			(void)pthread_cond_wait(&lane->work, &lane->lock);
+	}
 	lane->idle--;
+	w->rested = false;
 	job = lane->head;
 	if (job == NULL)
 		return NULL;
@@ -68,7 +88,8 @@ static struct lane_job *take(struct lane *lane)
 static void park(struct worker *w, struct lane_job *job)
 {
 	struct lane *lane = w->lane;
-	int64_t until_ms = clock_mono_ms() + LANE_PARK_MS;
+	bool closing = lane->closing;
+	int64_t until_ms = clock_mono_ms() + (closing ? LANE_PARK_CLOSING_MS : LANE_PARK_MS);
 	const struct timespec until = { .tv_sec = (time_t)(until_ms / 1000),
 					.tv_nsec = (long)(until_ms % 1000) * 1000000L };
 	int rc = 0;
@@ -80,7 +101,7 @@ static void park(struct worker *w, struct lane_job *job)
 	lane->waiting++;
 	(void)pthread_cond_signal(&lane->work);
 	w->parked = true;
-	while (!lane->closing && rc == 0)
+	while (lane->closing == closing && rc == 0)
 		rc = pthread_cond_timedwait(&lane->unpark, &lane->lock, &until);
 	w->parked = false;
 }
@@ -89,7 +110,7 @@ static void park(struct worker *w, struct lane_job *job)
 static bool work(struct worker *w, void *state)
 {
 	struct lane *lane = w->lane;
-	struct lane_job *job = take(lane);
+	struct lane_job *job = take(w, state);
 	enum lane_result result = LANE_DONE;
 	bool in_time;
 
@@ -204,6 +225,14 @@ void lane_close(struct lane **lane)
 	(void)pthread_cond_broadcast(&l->work);
 	(void)pthread_cond_broadcast(&l->unpark);
 	(void)pthread_mutex_unlock(&l->lock);
+}
+
+void lane_rest(struct lane *lane)
+{
+	(void)pthread_mutex_lock(&lane->lock);
+	lane->resting = true;
+	(void)pthread_cond_broadcast(&lane->work);
+	(void)pthread_mutex_unlock(&lane->lock);
 }
 
 enum err lane_submit(struct lane *lane, struct lane_job *job)

@@ -21,6 +21,8 @@ enum lane_result {
 };
 
 #define LANE_PARK_MS 30000
+/** The pause when the lane closes: somebody must end what waits. */
+#define LANE_PARK_CLOSING_MS 100
 
 /** The head of every job. The lane owns it from lane_submit() on. */
 struct lane_job {
@@ -41,6 +43,9 @@ struct lane_job {
 struct lane_ops {
 	/** In the new thread; must not block. NULL: workers have no state. */
 	void *(*worker_new)(void *ctx);
+	/** In its thread, after lane_rest(), when no job waits: let go of what is kept for the next
+	 * one. NULL: nothing. */
+	void (*worker_rest)(void *worker);
 	void (*worker_free)(void *worker);
 	/** When the last worker is gone; may be NULL. */
 	void (*ctx_free)(void *ctx);
@@ -57,6 +62,9 @@ NODISCARD enum err lane_new(const char *name, unsigned workers, size_t max,
 
 /** Let the workers finish what waits and go; the last one frees the lane. Returns at once. */
 void lane_close(struct lane **lane);
+
+/** From now on workers that have nothing to do let go of what they hold. Returns at once. */
+void lane_rest(struct lane *lane);
 
 /** @return ERR_BUSY: max jobs wait; the job stays the caller's then */
 NODISCARD enum err lane_submit(struct lane *lane, struct lane_job *job);

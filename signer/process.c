@@ -39,6 +39,9 @@
  * many. */
 #define OLD_RING_KEEP_MS 120000
 #define OLD_RINGS_MAX 8u
+/* The tokens of new tables are tried when those before have let go of their logins, or after so
+ * long: a token looks at no PIN while there is a login. */
+#define LET_GO_MS 1000
 
 /* A generation that was replaced: messages in flight may still be pinned to it. */
 struct old_ring {
@@ -53,6 +56,7 @@ struct process {
 	struct keyring *current;
 	struct old_ring old[OLD_RINGS_MAX]; /* the newest first */
 	size_t old_count;
+	int64_t let_go_by_ms;	/* 0: old[0]'s tokens are not waited for */
 	struct keyring *loaded; /* waits for COMMIT */
 	struct keycheck *check; /* of current's keys, NULL: over */
 	struct peer *peer;	/* main thread only: its readers have their own reference */
@@ -165,6 +169,45 @@ static void keep_old(struct process *p)
 	p->current = NULL;
 }
 
+static bool goes_on(const struct keyring *ring, const struct tokenlane *token)
+{
+	for (size_t i = 0; i < keyring_token_count(ring); i++)
+		if (keyring_token(ring, i) == token)
+			return true;
+	return false;
+}
+
+/* The tokens of the tables before that are not those of the new ones, too. */
+static void let_go(struct process *p)
+{
+	const struct keyring *before = p->old_count > 0 ? p->old[0].ring : NULL;
+
+	p->let_go_by_ms = 0;
+	for (size_t i = 0; before != NULL && i < keyring_token_count(before); i++) {
+		if (goes_on(p->current, keyring_token(before, i)))
+			continue;
+		tokenlane_rest(keyring_token(before, i));
+		p->let_go_by_ms = clock_mono_ms() + LET_GO_MS;
+	}
+}
+
+static bool have_let_go(struct process *p, int64_t now_ms)
+{
+	const struct keyring *before = p->old_count > 0 ? p->old[0].ring : NULL;
+
+	if (p->let_go_by_ms == 0)
+		return true;
+	for (size_t i = 0; before != NULL && i < keyring_token_count(before); i++) {
+		struct tokenlane *token = keyring_token(before, i);
+
+		if (now_ms < p->let_go_by_ms && !goes_on(p->current, token) &&
+		    !token_at_rest(tokenlane_token(token)))
+			return false;
+	}
+	p->let_go_by_ms = 0;
+	return true;
+}
+
 static void commit(struct process *p, uint32_t generation)
 {
 	bool process_is_new;
@@ -176,6 +219,7 @@ static void commit(struct process *p, uint32_t generation)
 	keep_old(p);
 	p->current = p->loaded;
 	p->loaded = NULL;
+	let_go(p);
 	log_line(LOG_LEVEL_INFO, "signer: %zu keys in the KeyTable, %zu tokens",
 		 keyring_key_count(p->current), keyring_token_count(p->current));
 	for (size_t i = 0; i < keyring_token_count(p->current); i++)
@@ -377,14 +421,14 @@ static void tick(struct process *p)
 	int64_t now_ms = clock_mono_ms();
 
 	(void)lane_tick(p->env.files, now_ms);
-	watch_tokens(&p->env, p->current, true);
+	watch_tokens(&p->env, p->current, have_let_go(p, now_ms));
 	for (size_t i = 0; i < p->old_count; i++)
 		watch_tokens(&p->env, p->old[i].ring, false);
 	while (p->old_count > 0 && now_ms >= p->old[p->old_count - 1].until_ms)
 		drop_oldest(p);
 	say_ready_when_due(p, now_ms);
 	/* After the tokens were tried: theirs is the first line when they are away. */
-	if (p->check != NULL && atomic_load(&p->ready))
+	if (p->check != NULL && atomic_load(&p->ready) && p->let_go_by_ms == 0)
 		check_keys(p);
 	if (atomic_load(&p->restart))
 		leave(SIGNER_EXIT_RESTART);
@@ -392,7 +436,7 @@ static void tick(struct process *p)
 
 static int wait_ms(struct process *p)
 {
-	if (atomic_load(&p->under_way) > 0 || p->check != NULL)
+	if (atomic_load(&p->under_way) > 0 || p->check != NULL || p->let_go_by_ms != 0)
 		return TICK_MS;
 	if (p->current != NULL && keyring_token_count(p->current) > 0)
 		return WATCH_MS;
@@ -428,7 +472,7 @@ static void turn(struct process *p)
 	tick(p);
 }
 
-static const struct lane_ops file_ops = { NULL, NULL, NULL };
+static const struct lane_ops file_ops = { NULL, NULL, NULL, NULL };
 
 static bool start(struct process *p)
 {

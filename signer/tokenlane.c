@@ -41,6 +41,17 @@ static void *worker_new(void *ctx)
 	return w;
 }
 
+/* The last one lets go of the login, too, and of the module. */
+static void worker_rest(void *worker)
+{
+	struct token_worker *w = worker;
+
+	if (w == NULL)
+		return;
+	token_session_close(&w->session);
+	token_rest(w->lane->token);
+}
+
 static void worker_free(void *worker)
 {
 	struct token_worker *w = worker;
@@ -66,7 +77,7 @@ static void destroy(void *ctx)
 	free(t);
 }
 
-static const struct lane_ops ops = { worker_new, worker_free, destroy };
+static const struct lane_ops ops = { worker_new, worker_rest, worker_free, destroy };
 
 /* ---- life ---- */
 
@@ -183,6 +194,11 @@ struct tokenlane *tokenlane_ref(struct tokenlane *lane)
 {
 	atomic_fetch_add(&lane->refs, 1);
 	return lane;
+}
+
+void tokenlane_rest(struct tokenlane *lane)
+{
+	lane_rest(lane->lane);
 }
 
 void tokenlane_unref(struct tokenlane **lane)

@@ -33,6 +33,10 @@ bool tokenlane_same(const struct tokenlane *lane, const struct tokentable_row *r
 		    struct files *files);
 
 struct tokenlane *tokenlane_ref(struct tokenlane *lane);
+/** It is of tables that were replaced: sessions, login and module are let go of where nobody uses
+ * them. Requests of messages that began before are served all the same. Returns at once. */
+void tokenlane_rest(struct tokenlane *lane);
+
 /** The last reference closes the lane: its workers end when they have nothing more to do. */
 void tokenlane_unref(struct tokenlane **lane);
 

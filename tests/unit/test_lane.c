@@ -31,6 +31,7 @@ struct job {
 	struct lane_job lane; /* first */
 	enum lane_result result;
 	bool hangs;
+	bool always;   /* the result is the same each time */
 	int undecided; /* so often it cannot be expired yet */
 	int number;
 	atomic_int *order; /* where the number is stored when it runs; NULL: nowhere */
@@ -66,7 +67,8 @@ static enum lane_result run(struct lane_job *lane_job, void *worker)
 		atomic_store(&job->order[atomic_fetch_add(&place, 1)], job->number);
 	if (job->hangs)
 		wait_gate();
-	job->result = LANE_DONE; /* the second time it just ends */
+	if (!job->always)
+		job->result = LANE_DONE; /* the second time it just ends */
 	return result;
 }
 
@@ -104,7 +106,7 @@ static void ctx_free(void *ctx)
 	atomic_fetch_add(&lanes_gone, 1);
 }
 
-static const struct lane_ops ops = { NULL, NULL, ctx_free };
+static const struct lane_ops ops = { .ctx_free = ctx_free };
 
 static struct lane *start(unsigned workers, size_t max)
 {
@@ -343,6 +345,53 @@ static void the_job_of_a_parked_worker_goes_to_another(void **state)
 	stop(&lane); /* does not wait until the pause is over */
 }
 
+/* A lane that closes with work that its last worker cannot do: it waits for the deadline, and not
+ * with a whole core. */
+static void a_parked_worker_of_a_closing_lane_does_not_spin(void **state)
+{
+	struct lane *lane = start(1, 10);
+	struct job *job = job_new(1000);
+	int before;
+
+	(void)state;
+	job->result = LANE_PARK;
+	job->always = true;
+	before = atomic_load(&runs);
+	submit(lane, job);
+	wait_for(&runs, before + 1);
+	stop(&lane); /* until it is over */
+	assert_true(atomic_load(&runs) - before < 3 + 1000 / LANE_PARK_CLOSING_MS);
+}
+
+static atomic_int rests;
+
+static void count_rest(void *worker)
+{
+	(void)worker;
+	atomic_fetch_add(&rests, 1);
+}
+
+static void workers_let_go_when_they_have_nothing_to_do(void **state)
+{
+	static const struct lane_ops resting_ops = { .worker_rest = count_rest };
+	struct lane *lane = NULL;
+
+	(void)state;
+	atomic_store(&rests, 0);
+	lane = start(1, 1); /* counts anew */
+	stop(&lane);
+	assert_int_equal(lane_new("rest", 2, 10, &resting_ops, NULL, &lane), ERR_OK);
+	submit(lane, job_new(PATIENCE_MS));
+	wait_for(&freed, 1);
+	assert_int_equal(atomic_load(&rests), 0);
+	lane_rest(lane);
+	wait_for(&rests, 2);		    /* each once */
+	submit(lane, job_new(PATIENCE_MS)); /* served all the same */
+	wait_for(&freed, 2);
+	wait_for(&rests, 3);
+	lane_close(&lane);
+}
+
 /* --- under load, for the thread sanitizer -------------------------------------------------------
  */
 
@@ -393,6 +442,8 @@ int main(void)
 		cmocka_unit_test(a_job_moves_to_another_lane),
 		cmocka_unit_test(a_job_that_cannot_move_expires),
 		cmocka_unit_test(the_job_of_a_parked_worker_goes_to_another),
+		cmocka_unit_test(a_parked_worker_of_a_closing_lane_does_not_spin),
+		cmocka_unit_test(workers_let_go_when_they_have_nothing_to_do),
 		cmocka_unit_test(every_job_ends_once),
 	};
 

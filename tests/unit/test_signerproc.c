@@ -330,6 +330,30 @@ static void attempts_that_ended_a_process_count_in_the_next(void **state)
 	}
 }
 
+/* The token looks at no PIN while a session of the tables before keeps its login. */
+static void a_wrong_pin_of_a_reload_is_found_out(void **state)
+{
+	int64_t until = clock_mono_ms() + PATIENCE_MS;
+	struct err_detail detail = { "" };
+	struct sigkey *key = NULL;
+	struct world w;
+
+	(void)state;
+	begin(&w, keytable_with(TOKEN_ROWS), true);
+	assert_signs(&w, "rsa");
+	assert_int_equal(load(&w, keytable_with(TOKEN_ROWS), true, "wrong"), HANDOVER_LOADED);
+	commit(&w);
+	while (take_notes(&w) == 0 || strstr(w.notes.texts[0], "pin-refused ") == NULL) {
+		assert_true(clock_mono_ms() < until); /* nobody has asked for anything */
+		(void)poll(NULL, 0, 10);
+	}
+	assert_int_equal(open_key(&w, "rsa", &key, &detail), ERR_TOKEN_PIN);
+	assert_signs(&w, "file");
+	w.generation--; /* a message that began before: its tables have the right one */
+	assert_signs(&w, "rsa");
+	end(&w);
+}
+
 /* --- end ---------------------------------------------------------------------------------------
  */
 
@@ -397,6 +421,7 @@ int main(void)
 		cmocka_unit_test(a_refused_pin_is_noted_and_key_files_go_on),
 		cmocka_unit_test(a_login_that_succeeds_leaves_no_note),
 		cmocka_unit_test(attempts_that_ended_a_process_count_in_the_next),
+		cmocka_unit_test(a_wrong_pin_of_a_reload_is_found_out),
 		cmocka_unit_test(stop_is_an_orderly_exit),
 		cmocka_unit_test(it_does_not_outlive_its_supervisor),
 		cmocka_unit_test(nonsense_of_the_milter_is_dropped),

@@ -131,7 +131,7 @@ static void move_gate(bool open)
 /* --- fixture -----------------------------------------------------------------------------------
  */
 
-static const struct lane_ops file_ops = { NULL, NULL, NULL };
+static const struct lane_ops file_ops = { NULL, NULL, NULL, NULL };
 
 struct fixture {
 	struct keyring *ring;

@@ -74,7 +74,8 @@ NODISCARD enum err dataset_next(const struct dataset *set, struct slice key, uin
 
 /**
  * dataset_next() for a set that may be live.
- * @param room holds a live set's row: valid until the next call with it
+ * @param room holds a live set's rows, from the call with cursor 0 to the last one: the same, and
+ * untouched
  * @return as dataset_find(); ERR_CONFIG (the file is damaged), ERR_BUSY, ERR_NOMEM from a live set
  */
 NODISCARD enum err dataset_read(const struct dataset *set, struct slice key, uint32_t *cursor,

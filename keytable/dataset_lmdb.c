@@ -17,6 +17,8 @@
 #define LOADED_BYTES_MAX ((size_t)UINT32_MAX)
 #define LOADED_ROOM ((uint64_t)64 * 1024 * 1024)
 #define LOADED_GROWTH 16u
+/* A writer that commits while all is read makes it start again. */
+#define LOAD_TRIES 5u
 
 struct loading {
 	struct dataset *set;
@@ -71,10 +73,14 @@ static enum err load_all(struct dataset *set, struct err_detail *detail)
 {
 	struct loading l = { .set = set, .detail = detail, .err = ERR_OK };
 	struct slice text;
-	enum err e;
+	enum err e = ERR_BUSY;
 
 	buf_init(&l.text, loaded_max(set->fd));
-	e = lmdbfile_each(set->fd, load_entry, &l, detail);
+	for (unsigned i = 0; i < LOAD_TRIES && e == ERR_BUSY; i++) {
+		buf_reset(&l.text);
+		l.err = ERR_OK;
+		e = lmdbfile_each(set->fd, load_entry, &l, detail);
+	}
 	if (e == ERR_OK)
 		e = l.err != ERR_OK ? l.err : buf_finish(&l.text, &text);
 	if (e != ERR_OK) {
@@ -119,31 +125,36 @@ static void lmdb_close(struct dataset *set)
 }
 
 /* Keys of sets without case stand in lower case in the file. */
-static enum err lmdb_read(const struct dataset *set, struct slice key, uint32_t *cursor,
-			  struct buf *room, struct dataset_row *ret_row)
+static enum err read_value(const struct dataset *set, struct slice key, struct buf *room)
 {
 	char folded[LMDBFILE_KEY_BYTES_MAX];
-	struct slice rest;
-	uint32_t line = 0;
-	enum err e;
 
 	if (key.len == 0 || key.len > sizeof(folded))
 		return ERR_NOT_FOUND;
 	for (size_t i = 0; i < key.len; i++)
 		folded[i] = (set->flags & DATASET_ICASE) != 0 ? ch_lower(key.ptr[i]) : key.ptr[i];
-	e = lmdbfile_get(set->fd, slice_of(folded, key.len), room, NULL);
+	return lmdbfile_get(set->fd, slice_of(folded, key.len), room, NULL);
+}
+
+/* The file is read once: the rows behind the first are in room, *cursor is where the next one
+ * starts. So all are of one transaction, and so many rows cost so many steps. */
+static enum err lmdb_read(const struct dataset *set, struct slice key, uint32_t *cursor,
+			  struct buf *room, struct dataset_row *ret_row)
+{
+	enum err e = *cursor == 0 ? read_value(set, key, room) : ERR_OK;
+	struct slice rest;
+	size_t end;
+
 	if (e != ERR_OK)
 		return e;
-	rest = buf_slice(room);
-	while (slice_next(&rest, '\n', &ret_row->value)) {
-		if (line++ < *cursor)
-			continue;
-		ret_row->key = key;
-		ret_row->value = slice_trim(ret_row->value);
-		*cursor = line;
-		return ERR_OK;
-	}
-	return ERR_NOT_FOUND;
+	if (*cursor > room->len)
+		return ERR_NOT_FOUND;
+	rest = slice_sub(buf_slice(room), *cursor, room->len);
+	end = slice_find(rest, '\n');
+	ret_row->key = key;
+	ret_row->value = slice_trim(slice_sub(rest, 0, end));
+	*cursor += (uint32_t)end + 1; /* values are far shorter than 4 GiB */
+	return ERR_OK;
 }
 
 struct each {

@@ -37,8 +37,8 @@ struct dataset_kind {
 	 */
 	enum err (*next)(const struct dataset *set, struct slice key, uint32_t *cursor,
 			 struct dataset_row *ret_row);
-	/** The same for kinds that stay in their file (then next is NULL). @param room where the
-	 * row is put */
+	/** The same for kinds that stay in their file (then next is NULL). @param room as
+	 * dataset_read() */
 	enum err (*read)(const struct dataset *set, struct slice key, uint32_t *cursor,
 			 struct buf *room, struct dataset_row *ret_row);
 	/** As dataset_each(). */

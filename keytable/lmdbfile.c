@@ -159,18 +159,48 @@ static enum err read_one_meta(int fd, uint64_t offset, struct meta *m, struct er
 	return ERR_OK;
 }
 
+static enum err read_metas(int fd, struct meta metas[2], struct err_detail *detail)
+{
+	enum err e = read_one_meta(fd, 0, &metas[0], detail);
+
+	return e == ERR_OK ? read_one_meta(fd, metas[0].page_bytes, &metas[1], detail) : e;
+}
+
+static bool is_same(const struct meta *a, const struct meta *b)
+{
+	return a->page_bytes == b->page_bytes && a->flags == b->flags && a->depth == b->depth &&
+	       a->entries == b->entries && a->root == b->root && a->last_page == b->last_page &&
+	       a->txn == b->txn;
+}
+
+/* A writer may be in the middle of a meta page: what is read twice alike is whole. */
+static enum err read_whole_metas(int fd, struct meta metas[2], struct err_detail *detail)
+{
+	struct meta again[2];
+	enum err e = read_metas(fd, metas, detail);
+
+	for (unsigned i = 0; i < TRIES && e == ERR_OK; i++) {
+		e = read_metas(fd, again, detail);
+		if (e != ERR_OK || (is_same(&metas[0], &again[0]) && is_same(&metas[1], &again[1])))
+			return e;
+		memcpy(metas, again, sizeof(again));
+	}
+	if (e == ERR_OK) {
+		err_detail_set(detail, "the table changes faster than it can be read");
+		e = ERR_BUSY;
+	}
+	return e;
+}
+
 /* The newer of both meta pages. */
 static enum err read_meta(int fd, struct meta *ret_meta, struct err_detail *detail)
 {
-	struct meta first;
-	struct meta second;
-	enum err e = read_one_meta(fd, 0, &first, detail);
+	struct meta metas[2];
+	enum err e = read_whole_metas(fd, metas, detail);
 
-	if (e == ERR_OK)
-		e = read_one_meta(fd, first.page_bytes, &second, detail);
 	if (e != ERR_OK)
 		return e;
-	*ret_meta = second.txn > first.txn ? second : first;
+	*ret_meta = metas[1].txn > metas[0].txn ? metas[1] : metas[0];
 	if (ret_meta->flags != 0) {
 		err_detail_set(detail,
 			       "its keys are sorted in a way that tables are not (flags "
@@ -369,14 +399,16 @@ static enum err find_in_tree(struct tree *t, struct slice key, char *page, struc
 	return ERR_NOT_FOUND;
 }
 
-/* Pages that a transaction frees are written again by the one after the next, so what was read is
- * right when at most one was committed meanwhile. */
+/* LMDB's rule: a transaction writes only over pages that the one before the last committed one had
+ * given up already. So what was read is right when at most one transaction was committed meanwhile,
+ * whatever a third one has begun to write. Then our meta page still says what it said. */
 static bool was_overtaken(const struct tree *t)
 {
-	struct meta now;
+	struct meta now[2];
 
-	return read_meta(t->fd, &now, NULL) != ERR_OK || now.txn > t->meta.txn + 1 ||
-	       now.txn < t->meta.txn;
+	return read_metas(t->fd, now, NULL) != ERR_OK ||
+	       (!is_same(&now[0], &t->meta) && !is_same(&now[1], &t->meta)) ||
+	       now[0].txn > t->meta.txn + 1 || now[1].txn > t->meta.txn + 1;
 }
 
 static enum err start(int fd, struct tree *t, struct err_detail *detail)

@@ -176,33 +176,43 @@ static enum err fill(const struct search *s, struct slice text, struct slice *re
 	return ERR_OK;
 }
 
+static void read_match(const struct search *s, struct slice value, struct signtable_match *ret_m)
+{
+	split_value(value, &ret_m->key_name, &ret_m->identity);
+	if (slice_eq(ret_m->key_name, SLICE_LIT("%")))
+		ret_m->key_name = s->domain;
+}
+
 static enum err add_match(struct search *s, struct slice value)
 {
 	struct signtable_match m;
-	enum err e;
+	enum err e = ERR_OK;
 
-	split_value(value, &m.key_name, &m.identity);
-	if (slice_eq(m.key_name, SLICE_LIT("%")))
-		m.key_name = s->domain;
+	read_match(s, value, &m);
 	for (size_t i = 0; i < s->count; i++)
 		if (slice_eq(s->matches[i].key_name, m.key_name))
 			return ERR_OK;
 	if (s->count == s->max)
 		return ERR_LIMIT;
-	e = fill(s, m.identity, &m.identity);
+	if (signtable_is_live(s->table)) { /* a live set's row does not last */
+		e = arena_dup(s->arena, value, &value);
+		if (e == ERR_OK)
+			read_match(s, value, &m);
+	}
+	if (e == ERR_OK)
+		e = fill(s, m.identity, &m.identity);
 	if (e == ERR_OK)
 		s->matches[s->count++] = m;
 	return e;
 }
 
-/* A live set's row was not checked at load and does not last. */
-static enum err keep_row(const struct search *s, struct dataset_row *row)
+/* A live set's row was not checked at load. */
+static enum err check_live_row(const struct dataset_row *row)
 {
 	struct check check = { .e = ERR_OK };
 
-	if (!check_row(&check, row->key, row->value, ""))
-		return check.e;
-	return arena_dup(s->arena, row->value, &row->value);
+	(void)check_row(&check, row->key, row->value, "");
+	return check.e;
 }
 
 /* @return ERR_OK also when nothing matches */
@@ -218,8 +228,8 @@ static enum err look_up(struct search *s, struct slice key)
 	buf_init(&room, LMDBFILE_VALUE_BYTES_MAX);
 	while (e == ERR_OK && (s->multiple || cursor == 0)) {
 		e = dataset_read(s->table->set, key, &cursor, &room, &row);
-		if (e == ERR_OK && dataset_is_live(s->table->set))
-			e = keep_row(s, &row);
+		if (e == ERR_OK && signtable_is_live(s->table))
+			e = check_live_row(&row);
 		if (e == ERR_OK)
 			e = add_match(s, row.value);
 	}

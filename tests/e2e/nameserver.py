@@ -7,6 +7,8 @@ import subprocess
 import time
 import unittest
 
+from harness import ENDS_WITH_US
+
 
 def free_port(addresses=("127.0.0.1",)):
     """A port that is free for TCP and UDP on each address."""
@@ -71,7 +73,7 @@ class Bind(Server):
         with open(path, "w", encoding="utf-8") as out:
             out.write("\n".join(conf) + "\n")
         self.log = open(os.path.join(folder, "named.log"), "w+", encoding="utf-8")
-        self.process = subprocess.Popen([find_program("named"), "-g", "-n", "1", "-c", path], stderr=self.log, stdout=self.log)
+        self.process = subprocess.Popen([*ENDS_WITH_US, find_program("named"), "-g", "-n", "1", "-c", path], stderr=self.log, stdout=self.log)
         self._wait()
 
     def _wait(self):
@@ -108,7 +110,7 @@ class Knot(Server):
         with open(path, "w", encoding="utf-8") as out:
             out.write("\n".join(conf) + "\n")
         self.log = open(os.path.join(folder, "knot.log"), "w+", encoding="utf-8")
-        self.process = subprocess.Popen([find_program("knotd"), "-c", path], stderr=self.log, stdout=self.log)
+        self.process = subprocess.Popen([*ENDS_WITH_US, find_program("knotd"), "-c", path], stderr=self.log, stdout=self.log)
         wait_answer(self, next(iter(zones)))
 
 

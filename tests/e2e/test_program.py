@@ -25,6 +25,23 @@ class Program(harness.Case):
         self.assertEqual(0, result.returncode)
         self.assertRegex(result.stdout, r"hsmdkim.* v?\d+\.\d+")
 
+    def test_an_aborted_test_leaves_nothing_running(self):
+        """That is the harness's: its daemon ends when the test is killed, and the children with it."""
+        script = self.write("aborted.py", f"""
+import sys, time
+sys.path.insert(0, {harness.HERE!r})
+import harness
+daemon = harness.Daemon({self.directory!r}, {{"Domain": "example.com", "Selector": "s", "KeyFile": {self.path("key")!r}}}).start()
+print(daemon.process.pid, daemon.milter_pid(), daemon.signer_pid(), flush=True)
+time.sleep(600)
+""")
+        harness.make_key_file(self.path("key"), owner="root")
+        with subprocess.Popen(["/usr/bin/python3", script], stdout=subprocess.PIPE) as test:
+            pids = [int(pid) for pid in test.stdout.readline().split()]
+            test.kill()
+        self.assertEqual(3, len(pids))
+        harness.wait_for(lambda: not any(map(harness.alive, pids)), 20, "the daemon is gone")
+
     def test_exit_codes(self):
         conf = self.write("conf", "Mode s\nSocket local:/nowhere/at/all.sock\n")
         for options, status in ((["-!"], 64), (["-x"], 64), (["-x", conf, "extra"], 64),

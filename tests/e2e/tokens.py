@@ -71,8 +71,8 @@ class Token:
         """After a client was killed, before the next one comes."""
 
     def spawn(self, *arguments, environment=None):
-        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                   env={**os.environ, **(environment or {})}, start_new_session=True)
+        process = subprocess.Popen([*harness.ENDS_WITH_US, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env={**os.environ, **(environment or {})}, start_new_session=True)
         self.processes.append(process)
         return process
 

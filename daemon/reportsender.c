@@ -11,11 +11,21 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #define COMMAND_MS 60000
+
+/* The likeliest cause: Postfix's sendmail(1) starts a setgid program to write into the queue, and
+ * without its group waits for ever. */
+static const char *hint(void)
+{
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1
+		       ? "; NoNewPrivileges is in force here, see SendReports in hsmdkim.conf(5)"
+		       : "";
+}
 
 static enum reportsender_outcome deliver(const char *command, struct slice mail)
 {
@@ -27,13 +37,13 @@ static enum reportsender_outcome deliver(const char *command, struct slice mail)
 		return REPORTSENDER_SENT;
 	(void)text_sanitize(slice_trim(slice_str(end.said)), said, sizeof(said));
 	if (err == ERR_TIMEOUT)
-		log_line(LOG_LEVEL_ERROR, "MTACommand %s: did not end within %d s: %s", command,
-			 COMMAND_MS / 1000, said);
+		log_line(LOG_LEVEL_ERROR, "MTACommand %s: did not end within %d s: %s%s", command,
+			 COMMAND_MS / 1000, said, hint());
 	else if (err != ERR_OK)
 		log_line(LOG_LEVEL_ERROR, "MTACommand %s: cannot be started: %s", command, said);
 	else
-		log_line(LOG_LEVEL_ERROR, "MTACommand %s: ended with status %d: %s", command,
-			 end.status, said);
+		log_line(LOG_LEVEL_ERROR, "MTACommand %s: ended with status %d: %s%s", command,
+			 end.status, said, hint());
 	return REPORTSENDER_FAILED;
 }
 

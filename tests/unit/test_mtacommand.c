@@ -64,6 +64,17 @@ static void read_output(char *text, size_t size)
 	(void)close(fd);
 }
 
+/* The pid that the program wrote. */
+static pid_t read_pid(void)
+{
+	char text[32];
+	unsigned long long pid = 0;
+
+	read_output(text, sizeof(text));
+	assert_true(slice_u64(slice_trim(slice_str(text)), &pid));
+	return (pid_t)pid;
+}
+
 static void the_message_arrives(void **state)
 {
 	char mail[100000];
@@ -149,17 +160,17 @@ static void what_never_ends(void **state)
 {
 	int64_t start_ms = clock_mono_ms();
 	struct mtacommand_end end;
-	char text[32];
+	pid_t pid;
 
 	(void)state;
 	write_program("sleep 1000 & echo $! > $OUT.new; mv $OUT.new $OUT; wait");
 	assert_int_equal(mtacommand_run(program, SLICE_LIT("x"), 2000, &end), ERR_TIMEOUT);
 	assert_true(clock_mono_ms() - start_ms < 60000);
 	assert_int_equal(end.status, 128 + SIGKILL);
-	read_output(text, sizeof(text));
-	for (int i = 0; i < 1000 && kill(atoi(text), 0) == 0; i++)
+	pid = read_pid();
+	for (int i = 0; i < 1000 && kill(pid, 0) == 0; i++)
 		(void)poll(NULL, 0, 10);
-	assert_int_not_equal(kill(atoi(text), 0), 0);
+	assert_int_not_equal(kill(pid, 0), 0);
 }
 
 /* A program in the background that keeps the output open holds nobody up. */
@@ -173,8 +184,7 @@ static void what_leaves_a_process_behind(void **state)
 	assert_int_equal(mtacommand_run(program, SLICE_LIT("x"), 200000, &end), ERR_OK);
 	assert_int_equal(end.status, 0);
 	assert_true(clock_mono_ms() - start_ms < 100000);
-	read_output(end.said, sizeof(end.said));
-	(void)kill(atoi(end.said), SIGKILL);
+	(void)kill(read_pid(), SIGKILL);
 }
 
 static void what_cannot_be_started(void **state)

@@ -14,6 +14,7 @@
 
 #define BOUNDARY "dkimreport0123456789abcdef"
 #define HOUR_MS 3600000
+#define LONG_BYTES ((size_t)2 * REPORT_HEADER_BYTES)
 
 /* ---- the packet ---- */
 
@@ -54,14 +55,14 @@ static void long_texts_are_cut(void **state)
 {
 	AUTO(buf_done) struct buf packet;
 	struct report_request request = { .reason = DKIM_REASON_BAD_SIGNATURE };
-	char *text = malloc(2 * REPORT_HEADER_BYTES);
+	char *text = malloc(LONG_BYTES);
 	struct report_request got;
 
 	(void)state;
 	assert_non_null(text);
-	memset(text, 'x', 2 * REPORT_HEADER_BYTES);
+	memset(text, 'x', LONG_BYTES);
 	for (size_t i = 0; i < REPORT_TEXT_COUNT; i++)
-		request.text[i] = slice_of(text, 2 * REPORT_HEADER_BYTES);
+		request.text[i] = slice_of(text, LONG_BYTES);
 	buf_init(&packet, REPORT_PACKET_BYTES);
 	assert_int_equal(reportwire_encode(&request, &packet), ERR_OK);
 	assert_int_equal(reportwire_decode(buf_slice(&packet), &got), ERR_OK);

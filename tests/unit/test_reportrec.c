@@ -85,7 +85,6 @@ static void what_asks_for_nothing(void **state)
 		"ra=a(b)",
 		"ra=\303\244",
 		"ra=\001",
-		"ra=" SIXTY_FOUR "x",
 	};
 	struct reportrec record;
 
@@ -93,6 +92,7 @@ static void what_asks_for_nothing(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (reportrec_parse(slice_str(rows[i]), &record))
 			fail_msg("taken: %s", rows[i]);
+	assert_false(reportrec_parse(SLICE_LIT("ra=" SIXTY_FOUR "x"), &record));
 }
 
 static void too_long(void **state)
@@ -104,7 +104,8 @@ static void too_long(void **state)
 	(void)state;
 	assert_non_null(text);
 	memset(text, ' ', len);
-	memcpy(text, "ra=a", 4);
+	for (size_t i = 0; i < 4; i++)
+		text[i] = "ra=a"[i];
 	assert_false(reportrec_parse(slice_of(text, len), &record));
 	assert_true(reportrec_parse(slice_of(text, len - 1), &record));
 	free(text);

@@ -47,8 +47,10 @@ static void add_unfolded(struct buf *out, const char *name, struct slice value)
 			blank = true;
 			continue;
 		}
-		if (blank && len != 0)
+		if (blank && len != 0) {
 			buf_add_ch(out, ' ');
+			len++;
+		}
 		blank = false;
 		buf_add_ch(out, is_printing_ascii(c) ? c : '?');
 		len++;

@@ -78,8 +78,14 @@ void sidechild_stop(struct sidechild *c)
 	(void)kill(c->pid, SIGKILL);
 	(void)waitpid(c->pid, NULL, 0);
 	ended(c);
-	c->start_at_ms = 0;
-	c->wait_ms = 0;
+}
+
+void sidechild_replace(struct sidechild *c)
+{
+	if (c->pid <= 0)
+		return;
+	(void)kill(c->pid, SIGKILL);
+	c->replaced = true;
 }
 
 void sidechild_reap(struct sidechild *c)
@@ -89,6 +95,11 @@ void sidechild_reap(struct sidechild *c)
 	if (c->pid <= 0 || waitpid(c->pid, &status, WNOHANG) != c->pid)
 		return;
 	ended(c);
+	if (c->replaced) {
+		c->replaced = false;
+		c->start_at_ms = c->wait_ms = 0;
+		return;
+	}
 	start_later(c);
 	log_line(LOG_LEVEL_WARNING, "%s: ended with %s %d; starts again in %lld ms", c->name,
 		 WIFSIGNALED(status) ? "signal" : "status",

@@ -19,6 +19,7 @@ struct sidechild {
 	int64_t started_ms;
 	int64_t start_at_ms;
 	int64_t wait_ms; /**< before the next start */
+	bool replaced;	 /**< killed by sidechild_replace() */
 };
 
 void sidechild_init(struct sidechild *c, const char *name, const char *program);
@@ -27,7 +28,9 @@ NODISCARD enum err sidechild_find(struct sidechild *c);
 
 /** @param program path and argv are filled in @return false: it is tried again later */
 NODISCARD bool sidechild_start(struct sidechild *c, struct child_program *program);
-/** SIGKILL, and wait for its end; it may start again at once. */
+/** SIGKILL; it may start again as soon as sidechild_reap() has seen its end. */
+void sidechild_replace(struct sidechild *c);
+/** SIGKILL, and wait for its end: when the supervisor ends. */
 void sidechild_stop(struct sidechild *c);
 /** See whether it ended. */
 void sidechild_reap(struct sidechild *c);

@@ -72,7 +72,7 @@ void supervisor_reports_reap(struct supervisor *s)
 
 void supervisor_reports_reloaded(struct supervisor *s)
 {
-	sidechild_stop(&s->reports.process);
+	sidechild_replace(&s->reports.process);
 }
 
 void supervisor_reports_close(struct supervisor *s)

@@ -10,3 +10,7 @@ set_target_properties(syslogshim PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BIN
 add_test(NAME compat COMMAND ${SYSTEM_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/test_compat.py)
 set_tests_properties(compat PROPERTIES LABELS compat TIMEOUT 1200 SKIP_RETURN_CODE 77
         ENVIRONMENT "BIN=${CMAKE_BINARY_DIR}/bin;LIB=${CMAKE_BINARY_DIR}/lib")
+
+add_test(NAME compat_reports COMMAND ${SYSTEM_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/test_reports.py)
+set_tests_properties(compat_reports PROPERTIES LABELS compat TIMEOUT 300 SKIP_REGULAR_EXPRESSION "OK \\(skipped="
+        ENVIRONMENT "BIN=${CMAKE_BINARY_DIR}/bin;LIB=${CMAKE_BINARY_DIR}/lib")

@@ -263,6 +263,26 @@ static void the_worst_header_has_room(void **state)
 	free(text);
 }
 
+/* Blanks count, too. */
+static void long_results_stay_in_a_line(void **state)
+{
+	static char results[4000];
+	struct report_request request = plain();
+	struct slice rest;
+	struct slice line;
+	char *text;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(results); i++)
+		results[i] = i % 2 == 0 ? 'x' : '\n';
+	request.text[REPORT_RESULTS] = slice_of(results, sizeof(results));
+	text = write_report(&request);
+	rest = slice_str(text);
+	while (slice_next(&rest, '\n', &line))
+		assert_true(line.len <= 998);
+	free(text);
+}
+
 static void a_time_that_is_none(void **state)
 {
 	struct report_request request = plain();
@@ -336,6 +356,7 @@ int main(void)
 		cmocka_unit_test(texts_add_no_lines),
 		cmocka_unit_test(headers_stay_in_their_part),
 		cmocka_unit_test(the_worst_header_has_room),
+		cmocka_unit_test(long_results_stay_in_a_line),
 		cmocka_unit_test(a_time_that_is_none),
 		cmocka_unit_test(one_of_a_domain_and_kind),
 		cmocka_unit_test(so_many_in_all),

@@ -2,6 +2,7 @@
 #include "config/files.h"
 #include "config/metrics_addr.h"
 #include "config/settings_priv.h"
+#include "config/smtp_uri.h"
 
 /* Of struct sockaddr_un. */
 #define SOCKET_PATH_MAX 107u
@@ -74,6 +75,8 @@ static enum err check_tokens(const struct settings *s, struct err_detail *detail
 static enum err check_operator(const struct settings *s, struct err_detail *detail)
 {
 	struct metrics_addr addr;
+	struct smtp_uri uri;
+	enum err err = ERR_OK;
 	struct slice control = slice_str(s->control_socket);
 
 	if (control.len != 0 && (control.ptr[0] != '/' || control.len > SOCKET_PATH_MAX)) {
@@ -82,8 +85,11 @@ static enum err check_operator(const struct settings *s, struct err_detail *deta
 		return ERR_CONFIG;
 	}
 
-	return s->metrics_listen != NULL ? metrics_addr_parse(s->metrics_listen, &addr, detail)
-					 : ERR_OK;
+	if (s->metrics_listen != NULL)
+		err = metrics_addr_parse(s->metrics_listen, &addr, detail);
+	if (err == ERR_OK && s->smtp_uri != NULL)
+		err = smtp_uri_parse(s->smtp_uri, &uri, detail);
+	return err;
 }
 
 static void warn_unused(const struct settings *s, struct settings_warnings *warnings)

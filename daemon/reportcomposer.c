@@ -168,7 +168,8 @@ static bool report(struct composer *c, const struct report_request *request,
 	struct reportmail mail = {
 		.from = c->settings->report_address != NULL ? c->settings->report_address
 							    : c->address,
-		.bcc = c->settings->report_bcc_address,
+		/* by SMTP the sender knows them itself, and nobody takes the field out */
+		.bcc = c->settings->smtp_uri == NULL ? c->settings->report_bcc_address : NULL,
 		.local = record->local,
 		.domain = domain->text,
 		.boundary = boundary,
@@ -178,7 +179,8 @@ static bool report(struct composer *c, const struct report_request *request,
 	AUTO(buf_done) struct buf text;
 	unsigned char outcome;
 
-	buf_init(&text, REPORTMAIL_BYTES);
+	buf_init(&text, REPORTSENDER_PACKET_BYTES);
+	buf_add_fmt(&text, "%s@%s\n", record->local, domain->text);
 	if (!make_boundary(boundary, sizeof(boundary)) || reportmail_write(&mail, &text) != ERR_OK)
 		return true;
 	if (!send_mail(c, buf_slice(&text), &outcome))

@@ -1,14 +1,21 @@
 /*
- * The half of the reports process that starts MTACommand, one at a time. It does not look into what
- * it sends, and bounds it: a composer that was taken over sends no more than an honest one.
+ * The half of the reports process that hands reports over, one at a time: to MTACommand, or to the
+ * SMTP server of SMTPURI. It does not look into what it sends, and bounds it: a composer that was
+ * taken over sends no more than an honest one.
  */
 #ifndef DAEMON_REPORTSENDER_H
 #define DAEMON_REPORTSENDER_H
+
+#include "config/settings.h"
+#include "daemon/reportmail.h"
 
 #include <stdint.h>
 
 /** What became of a report: one byte, the answer to each message. */
 enum reportsender_outcome { REPORTSENDER_SENT = 1, REPORTSENDER_FAILED, REPORTSENDER_LIMITED };
+
+/** The recipient's line, and the message. */
+#define REPORTSENDER_PACKET_BYTES (REPORTMAIL_BYTES + 512u)
 
 /** Reports of all domains together. */
 #define REPORTSENDER_COUNT_MAX 100u
@@ -16,10 +23,9 @@ enum reportsender_outcome { REPORTSENDER_SENT = 1, REPORTSENDER_FAILED, REPORTSE
 
 /**
  * Until the composer or the supervisor is gone.
- * @param command MTACommand, a path
- * @param composer_fd messages come here, one a packet
+ * @param composer_fd reports come here, one a packet: the recipient's address, LF, the message
  * @return exit status
  */
-int reportsender_run(const char *command, int composer_fd, int supervisor_fd);
+int reportsender_run(const struct settings *settings, int composer_fd, int supervisor_fd);
 
 #endif

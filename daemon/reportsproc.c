@@ -72,5 +72,5 @@ int reportsproc_main(void)
 	(void)close(pair[1]);
 	(void)close(given.ask_fd);
 	files_free(&given.config.files);
-	return reportsender_run(given.config.settings->mta_command, pair[0], HANDOVER_FD);
+	return reportsender_run(given.config.settings, pair[0], HANDOVER_FD);
 }

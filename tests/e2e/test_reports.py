@@ -11,6 +11,7 @@ import signal
 import time
 
 import harness
+from postfix import Sink, free_port
 from test_verify import OUTSIDE, PLAIN
 from test_verify_dns import DnsCase, strings
 
@@ -249,6 +250,35 @@ class Process(ReportCase):
         daemon.expect("configuration reloaded", since=since)
         harness.wait_for(lambda: not any("hsmdkim-reports" in c[0] for c in harness.children_of(daemon.process.pid).values()), 20,
                          "it ends")
+
+    def test_smtp(self):
+        """SMTPURI: no program is started, and none could gain rights; the recipients of Bcc are nobody's to read."""
+        sink = Sink()
+        self.addCleanup(sink.close)
+        daemon = self.reporting({"SMTPURI": f"smtp://127.0.0.1:{sink.port}", "MTACommand": None,
+                                 "ReportBccAddress": 'tom@example.net, "Hary" <hary@example.net>'})
+        raw = self.asking()
+        self.assertTrue(daemon.send(raw, OUTSIDE).accepted)
+        (sender, recipients, mail), = sink.wait(1)
+        self.assertEqual((b"", [b"dkim-feedback@example.com", b"tom@example.net", b"hary@example.net"]), (sender, recipients))
+        report = email.message_from_bytes(mail, policy=email.policy.default)
+        self.assertEqual([], report.defects)
+        self.assertIsNone(report["Bcc"])
+        self.assertEqual(raw.partition(b"\r\n\r\n")[0], report.get_payload()[2].get_payload(decode=True).replace(b"\r\n", b"\n").rstrip()
+                         .replace(b"\n", b"\r\n"))
+        daemon.expect("failure report sent to dkim-feedback@example.com")
+        with open(f"/proc/{self.reports_pid(daemon)}/status", encoding="ascii") as file:
+            self.assertIn("NoNewPrivs:\t1", file.read())
+
+    def test_smtp_that_fails(self):
+        port = free_port()
+        daemon = self.reporting({"SMTPURI": f"smtp://127.0.0.1:{port}"}, allowed=["SMTPURI"])
+        self.assertTrue(daemon.send(self.asking(), OUTSIDE).accepted)
+        daemon.expect(r"SMTPURI smtp://127.0.0.1:\d+: .*: Connection refused")
+        daemon.configure(SMTPURI="localhost")
+        daemon.allowed.append("reload|configuration")
+        daemon.signal(signal.SIGHUP)
+        daemon.expect('SMTPURI: "localhost" is not of the form smtp://HOST')
 
     def test_command_that_fails(self):
         refusing = self.write("refusing", MTA.format(box=self.box, end="echo 'queue is\tfull' >&2; exit 75"), 0o755)

@@ -44,11 +44,12 @@ static enum err read_entry(struct slice entry, struct arena *arena, struct slice
 	AUTO(buf_done) struct buf text;
 	struct dkim_address address;
 	size_t count = 0;
-	enum err err = dkim_address_parse(arena, entry, &address, &count);
+	enum err err;
 
+	buf_init(&text, ADDRESS_BYTES_MAX);
+	err = dkim_address_parse(arena, entry, &address, &count);
 	if (err != ERR_OK || count != 1)
 		return err == ERR_NOMEM ? err : ERR_SYNTAX;
-	buf_init(&text, ADDRESS_BYTES_MAX);
 	buf_add(&text, address.local);
 	buf_add_ch(&text, '@');
 	buf_add(&text, address.domain);

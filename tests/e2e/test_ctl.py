@@ -173,6 +173,18 @@ class Control(Base):
         self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
 
 
+class Idle(Base, faultcase.FaultCase):
+    def test_a_dead_token_is_seen_before_mail_meets_it(self):
+        """Nobody sends mail; the token is signed with every 20 s, with a key that was only opened so far."""
+        self.start(**self.control)
+        harness.wait_for(lambda: self.token_row()["up"] == 1, 20, "the token is in service")
+        self.fault("C_Sign all return CKR_DEVICE_ERROR")
+        row = harness.wait_for(lambda: next((r for r in self.ask("tokens")["tokens"] if r["up"] == 0), None), 60, "it is out of service")
+        self.assertIn("CKR_DEVICE_ERROR", row["last_error"])
+        self.fault("")
+        harness.wait_for(lambda: self.token_row()["up"] == 1, faultcase.RECOVERY_S, "it is back in service")
+
+
 class Hostile(Base):
     def test_rights_of_the_socket(self):
         daemon = self.file_key_daemon({**self.control, "UMask": "0"})

@@ -81,7 +81,8 @@ static int stop(void **state)
 	return 0;
 }
 
-static void begin_replicas(struct world *w, const char *module_of_b)
+static void begin_pools(struct world *w, const char *module_of_b, unsigned sessions_a,
+			unsigned sessions_b)
 {
 	AUTO(settings_free) struct settings *s = settings_new();
 	AUTO(files_free) struct files *f = files_new_closed();
@@ -89,9 +90,9 @@ static void begin_replicas(struct world *w, const char *module_of_b)
 
 	start_process(w);
 	(void)snprintf(table, sizeof(table),
-		       "A pkcs11:token=replicaA?module-path=%s&pin-source=file:/pin sessions=2\n"
-		       "B pkcs11:token=replicaB?module-path=%s&pin-source=file:/pin sessions=2\n",
-		       hsm.module_path, module_of_b);
+		       "A pkcs11:token=replicaA?module-path=%s&pin-source=file:/pin sessions=%u\n"
+		       "B pkcs11:token=replicaB?module-path=%s&pin-source=file:/pin sessions=%u\n",
+		       hsm.module_path, sessions_a, module_of_b, sessions_b);
 	set(s, "KeyTable", "file:/tables/keys");
 	set(s, "TokenTable", "file:/tables/tokens");
 	set(s, "Syslog", "no");
@@ -106,6 +107,11 @@ static void begin_replicas(struct world *w, const char *module_of_b)
 	commit(w);
 	assert_int_equal(next_message(w), HANDOVER_READY);
 	connect_milter(w);
+}
+
+static void begin_replicas(struct world *w, const char *module_of_b)
+{
+	begin_pools(w, module_of_b, 2, 2);
 }
 
 static void move_token(const char *token, bool away)
@@ -195,14 +201,56 @@ static void delete_key(const char *token, const char *label)
 	assert_int_equal(softhsm_run(command), 0);
 }
 
-/* How often B's module had this answer to C_SignInit: CKR_KEY_HANDLE_INVALID, OBJECT_HANDLE_. */
-static int stale_handles(void)
+/* How often B's module had this call and answer; below 256. */
+static int calls_of_b(const char *pattern)
 {
 	char command[256];
 
-	(void)snprintf(command, sizeof(command), "exit $(grep -c 'C_SignInit 0x[68][02]' %s/calls)",
-		       hsm.dir);
+	(void)snprintf(command, sizeof(command), "exit $(grep -c '%s' %s/calls)", pattern, hsm.dir);
 	return softhsm_run(command);
+}
+
+/* CKR_KEY_HANDLE_INVALID, CKR_OBJECT_HANDLE_INVALID */
+static int stale_handles(void)
+{
+	return calls_of_b("C_SignInit 0x[68][02]");
+}
+
+/* B has more of them, until it is busy. */
+static void requests_go_where_most_sessions_are_free(void **state)
+{
+	unsigned char signature[LIMIT_SIGNATURE_BYTES];
+	static const char digest[] = "0123456789abcdef0123456789abcdef";
+	struct sigjob *slow[6] = { NULL };
+	struct sigkey *key = NULL;
+	size_t len = 0;
+	struct world w;
+	int before;
+
+	(void)state;
+	fault("");
+	begin_pools(&w, fault_module, 1, 6);
+	assert_int_equal(open_key(&w, "twin", &key, NULL), ERR_OK);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(sign(&w, key), ERR_OK); /* both have looked for it */
+	before = calls_of_b("C_Sign 0x0");
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(sign(&w, key), ERR_OK);
+	assert_true(calls_of_b("C_Sign 0x0") >= before + 8); /* the check of the keys goes on */
+	fault("C_Sign all delay 1500\n");
+	for (size_t i = 0; i < ARRAY_LEN(slow); i++)
+		assert_int_equal(sigclient_sign(w.client, w.generation, key, FROM,
+						slice_of(digest, 32), clock_mono_ms() + PATIENCE_MS,
+						&slow[i]),
+				 ERR_OK);
+	before = calls_of_b("C_Sign 0x0");
+	assert_int_equal(sign(&w, key), ERR_OK); /* A's */
+	assert_int_equal(calls_of_b("C_Sign 0x0"), before);
+	for (size_t i = 0; i < ARRAY_LEN(slow); i++)
+		assert_int_equal(sigclient_sign_wait(&slow[i], signature, &len, NULL), ERR_OK);
+	sigkey_unref(&key);
+	fault("");
+	end(&w);
 }
 
 /* The last tests: they take keys away. */
@@ -253,6 +301,7 @@ int main(void)
 		cmocka_unit_test(a_replica_takes_over_when_the_other_is_gone),
 		cmocka_unit_test(one_name_of_two_keys_is_an_error_that_names_both_tokens),
 		cmocka_unit_test(a_token_that_hashes_itself_stands_in_for_one_that_does_not),
+		cmocka_unit_test(requests_go_where_most_sessions_are_free),
 		cmocka_unit_test(a_deleted_key_hurts_no_other),
 		cmocka_unit_test(a_replica_without_its_key_is_asked_last),
 	};

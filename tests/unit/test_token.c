@@ -352,6 +352,73 @@ static void a_key_without_a_public_half_is_refused(void **state)
 	end(&f);
 }
 
+/* What the private half does not say, the public object does; what neither does, a certificate. */
+static CK_OBJECT_CLASS hidden_class; /* objects of it have no public key */
+static CK_OBJECT_CLASS hidden_class_too;
+
+static CK_RV hide_numbers(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *list,
+			  CK_ULONG count)
+{
+	CK_OBJECT_CLASS class = 0;
+	CK_ATTRIBUTE a = { CKA_CLASS, &class, sizeof(class) };
+
+	if ((list->type == CKA_MODULUS || list->type == CKA_PUBLIC_KEY_INFO) &&
+	    hsm.real.C_GetAttributeValue(session, object, &a, 1) == CKR_OK &&
+	    (class == hidden_class || class == hidden_class_too))
+		return CKR_ATTRIBUTE_TYPE_INVALID;
+	return hsm.real.C_GetAttributeValue(session, object, list, count);
+}
+
+static void put_certificate(void)
+{
+	char command[1024];
+
+	(void)snprintf(
+		command, sizeof(command),
+		"cd %s && umask 077 && openssl req -x509 -newkey rsa:1024 -nodes -keyout c.pem "
+		"-out c.crt -subj /CN=c 2>/dev/null && openssl x509 -in c.crt -outform DER "
+		"-out c.der && PIN=$(cat pin) && export PIN && "
+		"softhsm2-util --import c.pem --token dkim --label withcert --id cc "
+		"--pin $PIN >/dev/null && pkcs11-tool --module %s --token-label dkim "
+		"--login --pin env:PIN --write-object c.der --type cert --id cc "
+		"--label withcert >/dev/null",
+		hsm.dir, hsm.module_path);
+	assert_int_equal(softhsm_run(command), 0);
+}
+
+static void the_public_key_comes_from_the_private_half_the_public_one_or_a_certificate(void **state)
+{
+	static const struct {
+		CK_OBJECT_CLASS first;
+		CK_OBJECT_CLASS second;
+	} hidden[] = {
+		{ (CK_OBJECT_CLASS)-1, (CK_OBJECT_CLASS)-1 },
+		{ CKO_PRIVATE_KEY, (CK_OBJECT_CLASS)-1 },
+		{ CKO_PRIVATE_KEY, CKO_PUBLIC_KEY },
+	};
+	AUTO(pubkey_free) struct pubkey *first = NULL;
+	struct fixture f;
+
+	(void)state;
+	put_certificate();
+	for (size_t i = 0; i < ARRAY_LEN(hidden); i++) {
+		AUTO(token_key_free) struct token_key *key = NULL;
+
+		begin(&f);
+		hidden_class = hidden[i].first;
+		hidden_class_too = hidden[i].second;
+		hsm.list->C_GetAttributeValue = hide_numbers;
+		key = open_key(&f, "pkcs11:object=withcert");
+		softhsm_mend(&hsm);
+		if (first == NULL)
+			assert_int_equal(
+				pubkey_from_spki(pubkey_spki(token_key_pubkey(key)), &first),
+				ERR_OK);
+		assert_true(pubkey_equal(first, token_key_pubkey(key)));
+		end(&f);
+	}
+}
+
 static void an_algorithm_of_another_type_is_refused(void **state)
 {
 	static const char digest[32];
@@ -479,6 +546,8 @@ int main(void)
 		cmocka_unit_test(a_key_made_later_is_found),
 		cmocka_unit_test(the_audit_tells_what_it_found),
 		cmocka_unit_test(a_key_without_a_public_half_is_refused),
+		cmocka_unit_test(
+			the_public_key_comes_from_the_private_half_the_public_one_or_a_certificate),
 		cmocka_unit_test(an_algorithm_of_another_type_is_refused),
 		cmocka_unit_test(the_token_must_be_one),
 		cmocka_unit_test(what_is_no_module_is_refused),

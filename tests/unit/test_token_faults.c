@@ -173,6 +173,49 @@ static void looking_for_another_token_leaves_sessions_alone(void **state)
 	end(&f);
 }
 
+static CK_SESSION_HANDLE signed_in; /* the session of the last C_SignInit */
+static CK_SESSION_HANDLE closed;    /* by the last C_CloseSession */
+
+static CK_RV sign_init_seen(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+			    CK_OBJECT_HANDLE key)
+{
+	signed_in = session;
+	return sign_init(session, mechanism, key);
+}
+
+static CK_RV close_seen(CK_SESSION_HANDLE session)
+{
+	closed = session;
+	return hsm.real.C_CloseSession(session);
+}
+
+/* After any error nobody knows what state it is in. */
+static void a_session_that_failed_is_closed_and_not_used_again(void **state)
+{
+	static const enum call calls[] = { CALL_SIGN_INIT, CALL_SIGN };
+	static const CK_RV codes[] = { CKR_FUNCTION_REJECTED, CKR_KEY_SIZE_RANGE, CKR_ARGUMENTS_BAD,
+				       CKR_HOST_MEMORY };
+	struct fixture f;
+	bool reload;
+
+	(void)state;
+	begin(&f);
+	hsm.list->C_SignInit = sign_init_seen;
+	hsm.list->C_CloseSession = close_seen;
+	for (size_t n = 0; n < ARRAY_LEN(calls) * ARRAY_LEN(codes); n++) {
+		CK_SESSION_HANDLE failed;
+
+		plan_failure(calls[n % 2], 1, codes[n / 2]);
+		assert_int_not_equal(sign(&f, &reload, NULL), ERR_OK);
+		failed = signed_in;
+		assert_int_equal(closed, failed);
+		assert_true(token_session_lost(f.session));
+		assert_signs(&f); /* in another one */
+		assert_int_not_equal(signed_in, failed);
+	}
+	end(&f);
+}
+
 /* A session that is gone, and a device that is busy when the new one is tried. */
 static void different_faults_of_one_request_heal(void **state)
 {
@@ -327,6 +370,7 @@ int main(void)
 		cmocka_unit_test(sessions_are_opened_as_the_token_wants_them),
 		cmocka_unit_test(no_free_session_is_busy_not_broken),
 		cmocka_unit_test(looking_for_another_token_leaves_sessions_alone),
+		cmocka_unit_test(a_session_that_failed_is_closed_and_not_used_again),
 		cmocka_unit_test(different_faults_of_one_request_heal),
 		cmocka_unit_test(a_logout_behind_our_back_is_mended),
 		cmocka_unit_test(a_failure_while_the_keys_are_read_is_the_token_s),

@@ -83,10 +83,12 @@ static void a_token_whose_sessions_all_hang_rests(void **state)
 	end(&f);
 }
 
+static atomic_int attribute_ms; /* so long takes each */
+
 static CK_RV slow_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
 			    CK_ATTRIBUTE *wanted, CK_ULONG count)
 {
-	(void)poll(NULL, 0, 200);
+	(void)poll(NULL, 0, atomic_load(&attribute_ms));
 	return hsm.real.C_GetAttributeValue(session, object, wanted, count);
 }
 
@@ -97,21 +99,23 @@ static void a_token_that_reads_its_keys_lives(void **state)
 	struct fixture f;
 
 	(void)state;
+	hsm.list->C_GetAttributeValue = slow_attribute;
 	begin(&f, TOKEN_KEYS, hsm.module_path);
 	assert_int_equal(open_key(&f, 0, "k"), ERR_OK);
 	ask_signature(&f, 1, "k", PATIENCE_MS);
 	assert_int_equal(answer_to(&f, 1), ERR_OK); /* from here on a hang means a new process */
-	hsm.list->C_GetAttributeValue = slow_attribute;
+	atomic_store(&attribute_ms, 200);
 	token_index_outdate(tokenlane_token(keyring_token(f.ring, 0)));
 	assert_int_equal(open_within(&f, 2, "stays", 100), ERR_TOKEN_TIMEOUT);
 	assert_true(tokenlane_reads(keyring_token(f.ring, 0)));
 	while (tokenlane_reads(keyring_token(f.ring, 0)) && clock_mono_ms() < until)
 		tick(&f);
-	hsm.list->C_GetAttributeValue = hsm.real.C_GetAttributeValue;
+	atomic_store(&attribute_ms, 0);
 	assert_int_equal(atomic_load(&restarts), 0);
 	assert_false(logged("out of service"));
 	assert_int_equal(open_key(&f, 3, "stays"), ERR_OK);
 	end(&f);
+	hsm.list->C_GetAttributeValue = hsm.real.C_GetAttributeValue;
 }
 
 int main(void)

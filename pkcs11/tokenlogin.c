@@ -156,6 +156,7 @@ static void note_acceptance(struct token *t, CK_USER_TYPE user, CK_RV rv)
 static CK_RV call_login(struct token *t, CK_SESSION_HANDLE session, CK_USER_TYPE user,
 			struct pinlog_place *place, struct err_detail *reason)
 {
+	static const struct pin_doubt none = { .count = 0 };
 	struct slice pin = pin_bytes(t->pin);
 	struct pin_doubt before = doubt_of(t, place);
 	struct pin_doubt doubt = { before.count + 1, clock_mono_ms() };
@@ -165,7 +166,7 @@ static CK_RV call_login(struct token *t, CK_SESSION_HANDLE session, CK_USER_TYPE
 	set_doubt(t, place, doubt);
 	rv = t->f->C_Login(session, user, (CK_UTF8CHAR_PTR)pin.ptr, pin.len);
 	if (ckr_info(rv)->class == CKR_CLASS_OK) {
-		set_doubt(t, place, rv == CKR_OK ? (struct pin_doubt){ .count = 0 } : before);
+		set_doubt(t, place, rv == CKR_OK ? none : before);
 		note_acceptance(t, user, rv);
 		return rv;
 	}

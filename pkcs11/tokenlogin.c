@@ -174,6 +174,7 @@ static CK_RV call_login(struct token *t, CK_SESSION_HANDLE session, CK_USER_TYPE
 	/* Some modules have another name for a wrong PIN; what the token counts is what it is. */
 	if (ckr_info(rv)->class == CKR_CLASS_PIN || (pin_flags(t, 0) & ~flags) != 0) {
 		err_detail_prefix(reason, "token %s: ", t->name);
+		token_refuse_pin(t, reason); /* noted before the note of the attempt is withdrawn */
 		set_doubt(t, place, before);
 		rv = CKR_PIN_INCORRECT;
 	} else if (pin_was_not_looked_at(rv)) {

@@ -250,7 +250,7 @@ enum err keytable_find(const struct keytable *table, struct slice name, struct s
 }
 
 /* Rows of a live table that cannot be read and that a walk passes over before it gives up. */
-#define BAD_ROWS_MAX 100000u
+#define BAD_ROWS_MAX 5000u
 
 struct each {
 	size_t bad;

@@ -177,6 +177,7 @@ static void add_metrics(const struct inform_view *v, struct buf *out)
 /* ---- keys ---- */
 
 struct listing {
+	const struct inform_view *view;
 	struct buf *out;
 	size_t rows;
 };
@@ -231,12 +232,14 @@ static bool add_key(void *ctx, const struct keyring_view *view)
 				      ? atomic_load_explicit(&key->signatures, memory_order_relaxed)
 				      : 0);
 	report_end_row(l->out);
+	if (l->rows % INFORM_SLICE_ROWS == 0 && l->view->between != NULL)
+		l->view->between(l->view->ctx);
 	return true;
 }
 
 static void add_keys(const struct inform_view *v, struct slice name, struct buf *out)
 {
-	struct listing l = { .out = out };
+	struct listing l = { .view = v, .out = out };
 	size_t count = v->ring != NULL ? keyring_key_count(v->ring) : 0;
 
 	report_section(out, SECTION_KEYS);

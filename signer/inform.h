@@ -11,7 +11,14 @@ struct inform_view {
 	const struct request_env *env;
 	size_t under_way; /**< requests and probes */
 	size_t bytes_held;
+	/** Called after each INFORM_SLICE_ROWS keys, so that nobody waits for a long list; keys may
+	 * be opened meanwhile, the ring stays. NULL: nothing. */
+	void (*between)(void *ctx);
+	void *ctx;
 };
+
+/** A key takes some 5 us. */
+#define INFORM_SLICE_ROWS 64u
 
 /** Rows of one answer about keys; what is beyond is counted. */
 #define INFORM_KEYS_MAX 5000u

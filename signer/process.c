@@ -30,6 +30,8 @@
 /* A stop waits so long for modules to be finalised, and looks this often. */
 #define STOP_MS 3000
 #define STOP_LOOK_MS 5
+/* Between slices of a list of keys. */
+#define BETWEEN_MS 1
 /* A start waits so long for tokens that do not answer. */
 #define READY_WAIT_MS 10000
 /* More than a milter asks for that waits for its answers; a hostile one gets no more memory. */
@@ -328,13 +330,26 @@ __attribute__((noreturn)) static void stop(struct process *p, int status)
 	leave(status);
 }
 
-static void answer(const struct process *p, const struct handover_msg *ask)
+/* Requests do not wait for a long answer to the operator. It is a pause, for a lock that is only
+ * let go would be ours again before a reader has woken. */
+static void let_requests_in(void *ctx)
+{
+	struct process *p = ctx;
+
+	(void)pthread_mutex_unlock(&p->lock);
+	(void)poll(NULL, 0, BETWEEN_MS);
+	(void)pthread_mutex_lock(&p->lock);
+}
+
+static void answer(struct process *p, const struct handover_msg *ask)
 {
 	const struct inform_view view = {
 		.ring = p->current,
 		.env = &p->env,
 		.under_way = atomic_load(&p->under_way),
 		.bytes_held = atomic_load(&p->bytes_held),
+		.between = let_requests_in,
+		.ctx = p,
 	};
 	struct buf text;
 

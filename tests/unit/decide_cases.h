@@ -23,6 +23,7 @@ struct test_case {
 	const char *exempt;
 	const char *dont_sign_to;
 	const char *senders; /* comma list; NULL: From */
+	const char *sender_macro;
 	/* message: "Name:value" */
 	const char *headers[HEADERS_MAX];
 	const char *host;
@@ -152,6 +153,30 @@ static const struct test_case cases[] = {
 	  .kind = DECIDE_SIGN,
 	  .keys = "k1 i= d=example.com",
 	  .notes = "no MTA name match (host=, MTA=)" },
+	{ .what = "SenderMacro's value is the author, whatever From says",
+	  .signing_table = "example.com=k1,example.org=k2",
+	  .sender_macro = "auth_authen",
+	  .headers = { FROM_A },
+	  .addr = "127.0.0.1",
+	  .macros = "auth_authen=b@example.org",
+	  .kind = DECIDE_SIGN,
+	  .keys = "k2 i= d=example.org" },
+	{ .what = "SenderMacro is found with braces, too",
+	  .signing_table = "example.com=k1,example.org=k2",
+	  .sender_macro = "auth_authen",
+	  .headers = { FROM_A },
+	  .addr = "127.0.0.1",
+	  .macros = "{auth_authen}=B <b@example.org>",
+	  .kind = DECIDE_SIGN,
+	  .keys = "k2 i= d=example.org" },
+	{ .what = "without its macro From names the author",
+	  .signing_table = "example.com=k1,example.org=k2",
+	  .sender_macro = "auth_authen",
+	  .headers = { FROM_A },
+	  .addr = "127.0.0.1",
+	  .macros = "{auth_authen}=;i=x",
+	  .kind = DECIDE_SIGN,
+	  .keys = "k1 i= d=example.com" },
 	{ .what = "a macro that is set makes it ours",
 	  .signing_table = TABLE_A,
 	  .macro_list = "ORIGINATING",

@@ -79,6 +79,7 @@ static void open_rules(const struct test_case *c, struct opened *o, struct decid
 	r->domain = open_set(o, 0, c->domain, DATASET_ICASE);
 	r->sub_domains = c->sub_domains;
 	r->mta = open_set(o, 1, c->mta, 0);
+	r->sender_macro = c->sender_macro;
 	r->macro_list = open_set(o, 2, c->macro_list, 0);
 	r->exempt_domains = open_set(o, 3, c->exempt, DATASET_ICASE);
 	r->dont_sign_mail_to = open_set(o, 4, c->dont_sign_to, DATASET_ICASE);

@@ -165,7 +165,7 @@ int cmdline_parse(int argc, char **argv, struct cmdline *ret_options)
 
 	make_letters(letters);
 	opterr = 0;
-	optind = 1;
+	optind = 0; /* from the start, also after a command line that was left half-way */
 	while ((letter = getopt(argc, argv, letters)) != -1) {
 		const char *wrong;
 

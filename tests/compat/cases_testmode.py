@@ -113,7 +113,8 @@ def options():
             ("r", ["-r", "-v", "-v"] + at("two-from")), ("S", sign + ["-S", "rsa-sha256"] + at("plain")), ("S-bad", sign + ["-S", "rsa-md5"] + at("plain")),
             ("T", ["-T", "3"] + at("good")), ("T-bad", ["-T", "soon"] + at("good")), ("T-negative", ["-T", "-1"] + at("good")),
             ("u-unknown", ["-u", "nobody-of-that-name"] + at("good")), ("v-without-t", ["-v", "-n"]), ("W", ["-W", "-l"] + at("good")),
-            ("X", ["-X", "-n"]), ("unknown", ["-z"]), ("word", ["word"]), ("no-argument", ["-t"]), ("empty-t", ["-t", ""]),
+            ("X", ["-X", "-n"]), ("U", ["-U", "{dir}/pop.db", "-n"]), ("V", ["-V"]), ("e", ["-e", "LogWhy"]), ("e-unset", ["-e", "KeyTable"]),
+            ("e-unknown", ["-e", "NoSuchThing"]), ("unknown", ["-z"]), ("word", ["word"]), ("no-argument", ["-t"]), ("empty-t", ["-t", ""]),
             ("empty-b", ["-b", ""] + at("good")), ("empty-k", ["-k", ""] + at("good"))):
         yield Run("option-" + name, arguments)
     yield Run("option-x-missing", ["-x", "{dir}/nothing.conf", "-n"], base="none")

@@ -35,6 +35,14 @@ class Documents(unittest.TestCase):
             for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "EXAMPLES", "SEE ALSO"):
                 self.assertIn("\n.Sh %s\n" % section, page)
 
+    def test_the_daemons_page_has_every_option(self):
+        usage = tool("hsmdkim", "-?").stderr
+        letters = re.findall(r"^  -(\w) ", usage, re.M)
+        self.assertEqual("AbcdDefFklLnopPQrsStTuUvVWxX", "".join(letters))
+        page = read("man", "hsmdkim.8")
+        for letter in letters:
+            self.assertRegex(page, r"\n(\.It )?\.?Fl %s\b" % letter)
+
     def test_testkeys_page_has_every_finding(self):
         codes = re.findall(r'X\(KEY_\w+, "(\w+)", (EX_\w+)', read("tools", "keycheck.h"))
         exits = {"EX_OK": "0", "EX_DATAERR": "65", "EX_UNAVAILABLE": "69", "EX_OSERR": "71"}

@@ -62,10 +62,10 @@ def large(signer, size):
 
 
 def run(directory, key, args):
+    """@return by filter: MiB of all processes together"""
     connections = 100 if args.short else BUSY
     size = min(args.body, 10**7) if args.short else args.body
-    print(f"\nmemory, MiB of all processes together (PSS: shared pages counted once)\n\n"
-          f"{'':12}{'idle RSS':>10}{'idle PSS':>10}{f'{connections} busy':>12}{'growth':>9}{f'peak of {size / 1e6:.0f} MB':>18}")
+    figures = {}
     for kind in (filters.Hsmdkim, filters.OpenDkim):
         if not os.path.exists(kind.program) or (args.only and kind.name not in args.only.split(",")):
             continue
@@ -79,6 +79,6 @@ def run(directory, key, args):
             full = busy(signer, connections)
         finally:
             signer.stop()
-        print(f"{signer.name:12}{idle:10.1f}{shared:10.1f}{full:12.1f}{full - start:9.1f}{'+ ' + format(grown, '.1f'):>18}",
-              flush=True)
-    return True
+        figures[signer.name] = {"idle_rss": idle, "idle_pss": shared, "busy": full, "growth": full - start, "large": grown}
+        print(f"   {signer.name}: {figures[signer.name]}", flush=True)
+    return {"figures": figures, "connections": connections, "body": size}

@@ -1,10 +1,14 @@
 """Signs and verifies the same messages with hsmdkim and its peers, one after the other in rounds, and prints ratios.
 
 Every signer's last message is verified with dkimpy, every verifier must say dkim=pass for each message: what is fast and
-wrong does not count; then the exit status is 1. No figure is judged.
+wrong does not count; then the exit status is 1. No figure is judged, but the last table says which targets were reached.
+
+Each part is kept as a file in --results; what is there already is not measured again without --again. At the end all that
+was measured is printed as Markdown, and put into docs/BENCHMARKS.md with --write.
 """
 import argparse
 import base64
+import functools
 import json
 import os
 import statistics
@@ -15,13 +19,19 @@ import tempfile
 import dkim
 
 import filters
+import inside
 import memory
+import report
+import results
+import scaling
 import tables
 from filters import load
 
 SIGNERS = [filters.Hsmdkim, filters.HsmdkimToken, filters.OpenDkim, filters.Rspamd, filters.DkimpyMilter, filters.Noop]
-VERIFIERS = [filters.HsmdkimVerifier, filters.OpenDkimVerifier]
+VERIFIERS = [filters.HsmdkimVerifier, filters.OpenDkimVerifier, filters.Noop]
 OUTSIDE = "192.0.2.25"
+# The case that the targets speak of gets more rounds and more time.
+SIZE, CONNECTIONS = 5000, 8
 LETTER = b"From: Joe <joe@example.com>\r\nTo: Suzie <suzie@example.org>\r\nSubject: Is dinner ready?\r\n" \
     b"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <20261124100000.1@example.com>\r\n" \
     b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
@@ -69,50 +79,43 @@ def signed_message(directory, key, size):
 
 
 # Figures.
-def table(rows, reference):
-    head = f"{'':16}{'messages/s':>12}{'ratio':>8}{'CPU us':>9}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}{'RSS MiB':>9}"
-    lines = [head, "-" * len(head)]
-    base = rows[reference]
-    for name, r in rows.items():
-        lines.append(f"{name:16}{r['per_second']:12.0f}{r['per_second'] / base['per_second']:8.2f}"
-                     f"{r['cpu_us_message']:9.0f}{r['cpu_us_message'] / max(1, base['cpu_us_message']):8.2f}"
-                     f"{r['p50_ms']:9.2f}{r['p99_ms']:9.2f}{r['rss_mib']:9.1f}")
-    return "\n".join(lines)
+def count_for(peer, size, connections, seconds, more):
+    """Messages of each connection that take about so long, by a first load that is not counted; one very slow peer must not
+    keep all waiting."""
+    first = load(peer, size, connections, 1 if size > 100000 else 3, *more)
+    return max(1, min(2000, round(first["per_second"] * seconds / connections)))
 
 
-def measure(peers, rounds, size, connections, messages, *more):
-    """Rounds over all peers in turn, so that a noisy minute hits all of them."""
+def measure(peers, rounds, seconds, size, connections, more, each_round=None):
+    """Rounds over all peers in turn, so that a noisy minute hits all of them. @return medians by peer"""
     samples = {s.name: [] for s in peers}
-    for s in peers:
-        load(s, size, connections, max(1, messages // 10), *more)
+    count = {s.name: count_for(s, size, connections, seconds, more(s)) for s in peers}
     for _ in range(rounds):
         for s in peers:
-            samples[s.name].append(load(s, size, connections, messages, *more))
+            samples[s.name].append(load(s, size, connections, count[s.name], *more(s)))
+        if each_round is not None:
+            each_round()
     return {name: {key: statistics.median(r[key] for r in runs) for key in runs[0]} for name, runs in samples.items()}
+
+
+def pieces_text(rounds):
+    return subprocess.run([os.path.join(filters.BIN, "microbench"), str(rounds)], capture_output=True, text=True,
+                          check=True).stdout
 
 
 def signature_cost():
     """CPU us of one RSA-2048 signature with OpenSSL in process."""
-    out = subprocess.run([os.path.join(filters.BIN, "microbench"), "1"], capture_output=True, text=True, check=True).stdout
-    return json.loads(out.splitlines()[-1])["rsa2048_sign_us"]
-
-
-def above_ceiling(rows):
-    """What hsmdkim adds to a libmilter filter that does nothing and to the signature itself."""
-    if "noop" not in rows or "hsmdkim" not in rows:
-        return
-    one = signature_cost()
-    above = rows["hsmdkim"]["cpu_us_message"] - rows["noop"]["cpu_us_message"] - one
-    print(f"\nhsmdkim's CPU a message above noop + one RSA signature ({one:.0f} us): {above:.0f} us")
+    return json.loads(pieces_text(1).splitlines()[-1])["rsa2048_sign_us"]
 
 
 class Bench:
+    """The parts. Each returns what report.py makes a table of, or None when an output was wrong."""
+
     def __init__(self, args, directory):
         self.args, self.directory = args, directory
         self.key = os.path.join(directory, "key.pem")
-        self.running, self.good = [], True
-        self.sizes, self.counts, self.rounds = ([5000], [8], 1) if args.short else \
-            (args.sizes, args.connections, args.rounds)
+        self.running = []
+        self.sizes, self.counts = ([SIZE], [CONNECTIONS]) if args.short else (args.sizes, args.connections)
         subprocess.run(["openssl", "genrsa", "-out", self.key, "2048"], check=True, capture_output=True)
         os.chmod(self.key, 0o644)
 
@@ -131,70 +134,102 @@ class Bench:
             peer.stop()
         self.running = []
 
-    def cases(self, what, more):
-        """@param more: of the size, what milterload needs besides"""
-        names = [s.name for s in self.running]
-        reference = "opendkim" if "opendkim" in names else names[0]
+    def cases(self, more, each_round):
+        """@param more: of the size and the peer, what milterload needs besides"""
+        figures = {}
         for size in self.sizes:
             for connections in self.counts:
-                messages = max(3, (100 if self.args.short else 400) // connections // max(1, size // 50000))
-                rows = measure(self.running, self.rounds, size, connections, messages, *more(size))
-                print(f"\n{what}, {size} bytes, {connections} connections (medians of {self.rounds} rounds; "
-                      f"ratios to {reference})\n")
-                print(table(rows, reference), flush=True)
-                if what == "sign" and size == 5000:
-                    above_ceiling(rows)
+                main = (size, connections) == (SIZE, CONNECTIONS)
+                rounds = self.args.rounds if main else min(3, self.args.rounds)
+                seconds = 0.3 if self.args.short else 2 if main else 1
+                figures[f"{size}x{connections}"] = measure(self.running, rounds, seconds, size, connections,
+                                                           functools.partial(more, size), each_round if main else None)
+                print(f"   {size} bytes, {connections} connections: " +
+                      ", ".join(f"{n} {r['per_second']:.0f}/s" for n, r in figures[f'{size}x{connections}'].items()),
+                      flush=True)
+        return figures
 
     def sign(self):
+        costs = [signature_cost()]
         self.start(SIGNERS, self.key)
-        if self.running:
-            for signer in self.running:
-                self.good = check_output(signer) and self.good
-            self.cases("sign", lambda size: [])
+        good = all([check_output(signer) for signer in self.running])
+        figures = self.cases(lambda size, peer: [], lambda: costs.append(signature_cost()))
         self.stop()
+        return {"cases": figures, "signature_us": statistics.median(costs)} if good else None
 
     def verify(self):
         records = os.path.join(self.directory, "records")
         with open(records, "w", encoding="ascii") as f:
             f.write(f"{filters.SELECTOR}._domainkey.{filters.DOMAIN} {record(self.key).decode()}\n")
         self.start(VERIFIERS, records)
-        if self.running:
-            self.cases("verify", lambda size: ["--client", OUTSIDE, "--file",
-                                               signed_message(self.directory, self.key, size)])
+        signed = {size: signed_message(self.directory, self.key, size) for size in self.sizes}
+        figures = self.cases(lambda size, peer: ["--client", OUTSIDE, "--file", signed[size]], None)
         self.stop()
+        return {"cases": figures}
+
+    def memory(self):
+        return memory.run(self.directory, self.key, self.args)
+
+    def tables(self):
+        return tables.run(self.directory, self.key, self.args)
+
+    def pieces(self):
+        return {"text": pieces_text(1 if self.args.short else 15)}
+
+    def sessions(self):
+        return scaling.run(2 if self.args.short else 5, 1 if self.args.short else 3) or {}
+
+    def inside(self):
+        return inside.run(self.directory, self.key, self.args)
 
 
 def numbers(text):
     return [int(word) for word in text.split(",")]
 
 
+PARTS = ("sign", "verify", "memory", "tables", "pieces", "sessions", "inside")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for part in ("sign", "verify", "memory", "tables"):
+    for part in PARTS:
         parser.add_argument("--" + part, action="store_true", help="this part; without any: all (--short: the first two)")
     parser.add_argument("--short", action="store_true", help="one small case of each part")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7, help="of the main case; the others have at most 3")
     parser.add_argument("--sizes", type=numbers, default=[5000, 70000, 1000000], help="bytes of a body, with commas")
     parser.add_argument("--connections", type=numbers, default=[1, 8, 64], help="with commas")
     parser.add_argument("--only", help="comma list of filters")
     parser.add_argument("--body", type=int, default=10**9, help="bytes of --memory's large body")
+    parser.add_argument("--results", help="folder for what is measured (default: build/bench; --short: thrown away)")
+    parser.add_argument("--again", action="store_true", help="measure also what is there")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/BENCHMARKS.md")
     args = parser.parse_args()
-    every = not (args.sign or args.verify or args.memory or args.tables)
+    parts = [p for p in PARTS if getattr(args, p)] or (PARTS[:2] if args.short else PARTS)
     with tempfile.TemporaryDirectory(prefix="hsmdkim-bench-") as directory:
         os.chmod(directory, 0o755)
-        bench = Bench(args, directory)
+        kept = results.Results(args.results or (directory + "/results" if args.short else
+                                                os.path.join(filters.TOP, "build/bench")))
+        good = run_parts(parts, args, directory, kept)
+        text = report.markdown(kept)
+    print("\n" + text)
+    if args.write:
+        report.write(text)
+    return 0 if good else 1
+
+
+def run_parts(parts, args, directory, kept):
+    good = True
+    bench = Bench(args, directory)
+    for part in parts:
+        if kept.has(part) and not args.again:
+            print(f"-- {part}: measured before ({kept.path(part)})")
+            continue
+        print(f"-- {part}", flush=True)
         try:
-            if args.sign or every:
-                bench.sign()
-            if args.verify or every:
-                bench.verify()
-            if args.memory or (every and not args.short):
-                bench.good = memory.run(directory, bench.key, args) and bench.good
-            if args.tables or (every and not args.short):
-                bench.good = tables.run(directory, bench.key, args) and bench.good
+            good = kept.measure(part, getattr(bench, part)) and good
         finally:
             bench.stop()
-    return 0 if bench.good else 1
+    return good
 
 
 if __name__ == "__main__":

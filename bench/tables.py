@@ -72,25 +72,25 @@ def run(directory, key, args):
             running[-1].start()  # it may listen before its tables are read: the first signature counts
             filters.load(running[-1], SIZE, 1, 1)
             started[running[-1].name] = time.monotonic() - begun
-        measure(running, started, 1 if args.short else args.rounds)
+        return measure(running, started, 1 if args.short else args.rounds)
     finally:
         for signer in running:
             if signer.process is not None:
                 signer.stop()
-    return True
 
 
 def measure(running, started, rounds):
-    """The peer may be slow beyond measure: one message first says how many are sent."""
+    """The peer may be slow beyond measure: one message first says how many are sent. @return by filter"""
     count = {s.name: max(1, min(50, int(3000 / CONNECTIONS / filters.load(s, SIZE, 1, 1)["p50_ms"]))) for s in running}
     samples = {s.name: [] for s in running}
     for _ in range(rounds):
         for s in running:
             samples[s.name].append(filters.load(s, SIZE, CONNECTIONS, count[s.name]))
-    print(f"\ntables, {SIZE} bytes, {CONNECTIONS} connections (medians of {rounds} rounds)\n\n"
-          f"{'':26}{'start s':>9}{'messages/s':>12}{'to 1 row':>10}{'RSS MiB':>9}")
+    rate = {name: statistics.median(r["per_second"] for r in runs) for name, runs in samples.items()}
+    figures = {}
     for s in running:
-        rate = {name: statistics.median(r["per_second"] for r in runs) for name, runs in samples.items()}
         one = rate["opendkim-refile-1" if s.name.startswith("opendkim") else "refile-1"]
-        print(f"{s.name:26}{started[s.name]:9.2f}{rate[s.name]:12.0f}{rate[s.name] / one:10.2f}"
-              f"{samples[s.name][-1]['rss_mib']:9.0f}", flush=True)
+        figures[s.name] = {"start_s": started[s.name], "per_second": rate[s.name], "to_one": rate[s.name] / one,
+                           "rss_mib": samples[s.name][-1]["rss_mib"]}
+        print(f"   {s.name}: {figures[s.name]}", flush=True)
+    return figures

@@ -5,14 +5,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define BLOCK_MIN_BYTES ((size_t)16 * 1024)
-
 struct block {
 	struct block *next;
 	size_t size;
 	size_t used;
 	alignas(max_align_t) char data[];
 };
+
+/* The kernel gives memory in pages of this size: a larger block would only be half used. */
+#define MALLOC_HEAD_BYTES 16
+#define BLOCK_MIN_BYTES ((size_t)4096 - sizeof(struct block) - MALLOC_HEAD_BYTES)
 
 struct arena {
 	struct block *head;

@@ -3,7 +3,7 @@
 
 /* Runs below this are gathered: EVP_DigestUpdate() costs about as much as copying this much. */
 #define GATHER_BELOW 512u
-#define GATHER_BYTES 4096u
+#define GATHER_BYTES 2048u
 #define CANONS 2u
 
 struct hash {

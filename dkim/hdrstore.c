@@ -7,11 +7,12 @@
 
 #include <stdint.h>
 
-#define BLOCK_FIELDS 64u
+/* Real mail has 10 to 30 fields: what a message holds while its body arrives is kept small. */
+#define BLOCK_FIELDS 16u
 #define BLOCKS ((LIMIT_HEADER_FIELDS + BLOCK_FIELDS - 1) / BLOCK_FIELDS)
-/* A power of two; 2,000 different names give chains of 8, real mail gives chains of 1. */
-#define BUCKETS 256u
-#define GROUP_ROOM_FIRST 4u
+/* A power of two; 2,000 different names give chains of 32, real mail gives chains of 1. */
+#define BUCKETS 64u
+#define GROUP_ROOM_FIRST 1u
 
 /* All fields of one name, from the top. */
 struct group {

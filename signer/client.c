@@ -474,6 +474,18 @@ static enum err submit(struct sigclient *c, struct sigjob *job)
 	return e;
 }
 
+struct sigkey *sigclient_known(struct sigclient *client, uint32_t generation, struct slice key_name,
+			       struct slice from_domain)
+{
+	struct sigkey *key = NULL;
+
+	(void)pthread_mutex_lock(&client->lock);
+	if (client->next_fd < 0)
+		key = keycache_get(client->cache, generation, key_name, from_domain);
+	(void)pthread_mutex_unlock(&client->lock);
+	return key;
+}
+
 enum err sigclient_open(struct sigclient *client, uint32_t generation, struct slice key_name,
 			struct slice from_domain, int64_t deadline_ms, struct sigjob **ret_job)
 {
@@ -489,11 +501,8 @@ enum err sigclient_open(struct sigclient *client, uint32_t generation, struct sl
 	job = job_new(client, &request, deadline_ms);
 	if (job == NULL)
 		return ERR_NOMEM;
-	(void)pthread_mutex_lock(&client->lock);
-	if (client->next_fd < 0)
-		job->key = keycache_get(client->cache, generation, key_name, from_domain);
+	job->key = sigclient_known(client, generation, key_name, from_domain);
 	job->done = job->key != NULL;
-	(void)pthread_mutex_unlock(&client->lock);
 	if (!job->done)
 		e = submit(client, job);
 	if (e != ERR_OK)

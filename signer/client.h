@@ -55,6 +55,13 @@ void sigclient_attach(struct sigclient *client, int fd);
 /** False while no signer is attached. */
 bool sigclient_attached(struct sigclient *client);
 
+/**
+ * The key, if the signer described it before and is still the same one: nothing is allocated or
+ * sent. @return a reference, or NULL: ask for it with sigclient_open()
+ */
+struct sigkey *sigclient_known(struct sigclient *client, uint32_t generation, struct slice key_name,
+			       struct slice from_domain);
+
 struct sigjob;
 
 /**

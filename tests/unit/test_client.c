@@ -136,6 +136,11 @@ static void a_known_key_costs_no_request(void **state)
 	(void)state;
 	assert_int_equal(sigclient_open_wait(&job, &again, NULL, NULL), ERR_OK);
 	assert_ptr_equal(first, again);
+	sigkey_unref(&again);
+	again = sigclient_known(client, 1, SLICE_LIT("k"), DOMAIN);
+	assert_ptr_equal(first, again);
+	assert_null(sigclient_known(client, 2, SLICE_LIT("k"), DOMAIN));
+	assert_null(sigclient_known(client, 1, SLICE_LIT("other"), DOMAIN));
 	assert_false(fake_next_within(&signer, 0));
 	sigkey_unref(&first);
 	sigkey_unref(&again);

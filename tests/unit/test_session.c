@@ -22,6 +22,20 @@ static void a_message_of_ours_is_signed(void **state)
 	end(s);
 }
 
+static void a_known_key_is_not_asked_for(void **state)
+{
+	struct session *s = begin(ONE_KEY, &new_mta);
+
+	(void)state;
+	fake.known = true;
+	connect_from(s, "127.0.0.1");
+	assert_int_equal(message(s, " a@example.com"), ANSWER_ACCEPT);
+	assert_int_equal(fake.opens, 0);
+	assert_int_equal(fake.signs, 1);
+	assert_non_null(strstr(seen.headers[0], "s=k1;"));
+	end(s);
+}
+
 static void success_is_silent_without_syslog_success(void **state)
 {
 	struct session *s =
@@ -289,6 +303,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_of_ours_is_signed),
+		cmocka_unit_test(a_known_key_is_not_asked_for),
 		cmocka_unit_test(success_is_silent_without_syslog_success),
 		cmocka_unit_test(several_messages_on_a_connection_are_independent),
 		cmocka_unit_test(signatures_are_in_flight_together_and_the_last_is_on_top),

@@ -178,6 +178,8 @@ static struct {
 	unsigned headers_count;
 	char reply[256];
 	char quarantined[128];
+	char deleted[256]; /* "NAME NUMBER;" for each field */
+	char filter[512];  /* DKIM-Filter */
 	const char *queue_id;
 	const char *auth_type;
 	bool refuse_header;
@@ -197,11 +199,24 @@ static inline bool seen_insert(void *ctx, int index, const char *name, const cha
 	assert_int_equal(index, 0);
 	if (strcmp(name, "Authentication-Results") == 0)
 		return true; /* tests/e2e/test_verify.py looks at these */
+	if (strcmp(name, "DKIM-Filter") == 0) {
+		(void)snprintf(seen.filter, sizeof(seen.filter), "%s", value);
+		return true;
+	}
 	assert_string_equal(name, "DKIM-Signature");
 	assert_true(seen.headers_count < ARRAY_LEN(seen.headers));
 	if (seen.refuse_header)
 		return false;
 	(void)snprintf(seen.headers[seen.headers_count++], sizeof(seen.headers[0]), "%s", value);
+	return true;
+}
+
+static inline bool seen_delete(void *ctx, const char *name, size_t nth)
+{
+	size_t len = strlen(seen.deleted);
+
+	(void)ctx;
+	(void)snprintf(seen.deleted + len, sizeof(seen.deleted) - len, "%s %zu;", name, nth);
 	return true;
 }
 
@@ -222,6 +237,7 @@ static inline bool seen_quarantine(void *ctx, const char *reason)
 static const struct mta_ops seen_ops = {
 	.macro = seen_macro,
 	.insert_header = seen_insert,
+	.delete_header = seen_delete,
 	.set_reply = seen_reply,
 	.quarantine = seen_quarantine,
 };

@@ -1,0 +1,176 @@
+/* daemon/message: settings that change what a signed message gets or loses: BodyLengthDB,
+ * RemoveOldSignatures, SoftwareHeader, RequiredHeaders. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "session_world.h"
+
+#define FROM " a@example.com"
+
+/* A message of ours with two signatures of others. */
+static enum answer signed_before(struct session *s)
+{
+	(void)session_mail(s, "<a@example.com>");
+	(void)session_header(s, "DKIM-Signature", " v=1; d=one.example");
+	(void)session_header(s, "dkim-signature", " v=1; d=two.example");
+	return message_rest(s, FROM);
+}
+
+static void old_signatures_go_from_the_bottom(void **state)
+{
+	struct session *s = begin(ONE_KEY "RemoveOldSignatures yes\n", &new_mta);
+
+	(void)state;
+	connect_from(s, "127.0.0.1");
+	assert_int_equal(signed_before(s), ANSWER_ACCEPT);
+	assert_string_equal(seen.deleted, "DKIM-Signature 2;DKIM-Signature 1;");
+	assert_int_equal(seen.headers_count, 1);
+	end(s);
+}
+
+static void old_signatures_stay(void **state)
+{
+	static const struct {
+		const char *settings;
+		const char *from_ip;
+		enum err error;
+		unsigned signatures;
+	} rows[] = {
+		{ ONE_KEY, "127.0.0.1", ERR_OK, 1 }, /* nobody asked */
+		/* not ours */
+		{ ONE_KEY "RemoveOldSignatures yes\nMode s\n", "192.0.2.1", ERR_OK, 0 },
+		/* no signature for them */
+		{ ONE_KEY "RemoveOldSignatures yes\n", "127.0.0.1", ERR_TOKEN_TIMEOUT, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct session *s = begin(rows[i].settings, &new_mta);
+
+		fake.sign_error[1] = rows[i].error;
+		connect_from(s, rows[i].from_ip);
+		(void)signed_before(s);
+		assert_string_equal(seen.deleted, "");
+		assert_int_equal(seen.headers_count, rows[i].signatures);
+		end(s);
+	}
+}
+
+/* Once for all signatures of the message. */
+static void three_signatures_remove_the_old_ones_once(void **state)
+{
+	struct session *s = begin(THREE_KEYS "RemoveOldSignatures yes\n", &new_mta);
+
+	(void)state;
+	connect_from(s, "127.0.0.1");
+	assert_int_equal(signed_before(s), ANSWER_ACCEPT);
+	assert_string_equal(seen.deleted, "DKIM-Signature 2;DKIM-Signature 1;");
+	assert_int_equal(seen.headers_count, 3);
+	end(s);
+}
+
+static void a_listed_recipient_gets_a_body_length(void **state)
+{
+	static const struct {
+		const char *list;
+		bool length;
+	} rows[] = {
+		{ "b@example.org", true },  { "B@Example.ORG", true },
+		{ "*@example.org", true },  { "x@y.example,b@example.org", true },
+		{ "a@example.com", false }, { "other@example.org", false },
+		{ "*@example.com", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char settings[512];
+		struct session *s;
+
+		(void)snprintf(settings, sizeof(settings), "%sBodyLengthDB csl:%s\n", ONE_KEY,
+			       rows[i].list);
+		s = begin(settings, &new_mta);
+		connect_from(s, "127.0.0.1");
+		assert_int_equal(message(s, FROM), ANSWER_ACCEPT);
+		assert_int_equal(seen.headers_count, 1);
+		/* "Hello" and the end of its line */
+		assert_int_equal(strstr(seen.headers[0], "l=7;") != NULL, rows[i].length);
+		assert_int_equal(strstr(lines, "QID1: BodyLengthDB matched ") != NULL,
+				 rows[i].length);
+		end(s);
+	}
+}
+
+static void the_filter_names_itself_when_asked(void **state)
+{
+	static const struct {
+		const char *settings;
+		const char *from;
+		bool named;
+	} rows[] = {
+		{ ONE_KEY "SoftwareHeader yes\n", FROM, true },
+		{ ONE_KEY "SoftwareHeader no\n", FROM, false },
+		{ ONE_KEY, FROM, false },
+		{ ONE_KEY "SoftwareHeader yes\nMode s\n", " a@elsewhere.example", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct session *s = begin(rows[i].settings, &new_mta);
+
+		connect_from(s, "127.0.0.1");
+		assert_int_equal(message(s, rows[i].from), ANSWER_ACCEPT);
+		if (rows[i].named) {
+			assert_non_null(strstr(seen.filter, "hsmdkim Filter v" HSMDKIM_VERSION));
+			assert_non_null(strstr(seen.filter, " QID1"));
+		} else {
+			assert_string_equal(seen.filter, "");
+		}
+		end(s);
+	}
+}
+
+static void a_message_without_a_date_is_refused(void **state)
+{
+	static const struct {
+		const char *settings;
+		bool date;
+		enum answer answer;
+	} rows[] = {
+		{ ONE_KEY "RequiredHeaders yes\n", false, ANSWER_REJECT },
+		{ ONE_KEY "RequiredHeaders yes\n", true, ANSWER_ACCEPT },
+		{ ONE_KEY, false, ANSWER_ACCEPT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct session *s = begin(rows[i].settings, &new_mta);
+
+		connect_from(s, "127.0.0.1");
+		(void)session_mail(s, "<a@example.com>");
+		if (rows[i].date)
+			(void)session_header(s, "Date", " Tue, 24 Nov 2026 10:00:00 +0000");
+		assert_int_equal(message_rest(s, FROM), rows[i].answer);
+		assert_int_equal(seen.headers_count, rows[i].answer == ANSWER_ACCEPT);
+		if (rows[i].answer == ANSWER_REJECT)
+			assert_non_null(strstr(seen.reply, "exactly one Date field"));
+		end(s);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(old_signatures_go_from_the_bottom),
+		cmocka_unit_test(old_signatures_stay),
+		cmocka_unit_test(three_signatures_remove_the_old_ones_once),
+		cmocka_unit_test(a_listed_recipient_gets_a_body_length),
+		cmocka_unit_test(the_filter_names_itself_when_asked),
+		cmocka_unit_test(a_message_without_a_date_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

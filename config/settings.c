@@ -37,9 +37,11 @@ void settings_free(struct settings **s)
 {
 	if (*s == NULL)
 		return;
-	for (size_t i = 0; i < SETTING_ID_COUNT; i++)
+	for (size_t i = 0; i < SETTING_ID_COUNT; i++) {
 		if (setting_is_text(&settings_rows[i]))
 			free(*(char **)setting_field(*s, &settings_rows[i]));
+		settings_origin_done(&(*s)->origin[i]);
+	}
 	free(*s);
 	*s = NULL;
 }
@@ -110,6 +112,7 @@ enum err settings_set(struct settings *s, struct slice name, struct slice value,
 	if (e != ERR_OK)
 		return e;
 	s->is_set[row - settings_rows] = true;
+	settings_origin_done(&s->origin[row - settings_rows]);
 	return ERR_OK;
 }
 
@@ -155,6 +158,7 @@ enum err settings_keep_start(struct settings *next, const struct settings *runni
 		if (!row->start_only || same_value(row, next, running))
 			continue;
 		err_detail_set(&text, "%s: the change takes effect at the next start", row->name);
+		settings_place_error(next, &text);
 		settings_warn(warnings, text.text);
 		if (copy_value(row, next, running) != ERR_OK)
 			return ERR_NOMEM;

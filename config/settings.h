@@ -92,8 +92,21 @@ NODISCARD enum err settings_load_text(struct settings *s, struct slice text, con
 NODISCARD enum err settings_set(struct settings *s, struct slice name, struct slice value,
 				struct settings_warnings *warnings, struct err_detail *detail);
 
+/** Remember where the setting was written; a name that is no setting is left out.
+ * @param line 0: the source has no lines @return ERR_NOMEM */
+NODISCARD enum err settings_remember(struct settings *s, struct slice name, const char *source,
+				     unsigned long line);
+
+/** What settings_remember() was told of from. @return ERR_NOMEM */
+NODISCARD enum err settings_copy_origins(struct settings *to, const struct settings *from);
+
+/** Put "FILE:LINE: " before an error that names a setting ("Socket x: unknown form", "entry 1 of
+ * InternalHosts: ..."); one that begins with another place, or names none, stays as it is. */
+void settings_place_error(const struct settings *s, struct err_detail *detail);
+
 /** What no single line can show: Domain without Selector, KeyTable without SigningTable, ... and
- * the On-Default order. Call once after the last source. @return ERR_CONFIG */
+ * the On-Default order. Call once after the last source. @return ERR_CONFIG; errors and warnings
+ * say where the setting stands, when that is known */
 NODISCARD enum err settings_finish(struct settings *s, struct settings_warnings *warnings,
 				   struct err_detail *detail);
 

@@ -112,9 +112,15 @@ static void warn_unused(const struct settings *s, struct settings_warnings *warn
 		  "On-TokenFailure accept lets mail leave unsigned when the token fails" },
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-		if (rules[i].unused)
-			settings_warn(warnings, rules[i].text);
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		struct err_detail text;
+
+		if (!rules[i].unused)
+			continue;
+		err_detail_set(&text, "%s", rules[i].text);
+		settings_place_error(s, &text);
+		settings_warn(warnings, text.text);
+	}
 }
 
 enum err settings_finish(struct settings *s, struct settings_warnings *warnings,
@@ -130,6 +136,8 @@ enum err settings_finish(struct settings *s, struct settings_warnings *warnings,
 		e = check_operator(s, detail);
 	if (e == ERR_OK)
 		warn_unused(s, warnings);
+	else
+		settings_place_error(s, detail);
 	return e;
 }
 

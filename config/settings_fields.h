@@ -35,10 +35,17 @@ enum setting_id {
 	SETTING_ID_COUNT
 };
 
+/** Where a setting was written. */
+struct settings_origin {
+	char *source;	    /**< a file, or "command line"; malloc'ed; NULL: not known */
+	unsigned long line; /**< from 1; 0: there are none */
+};
+
 /* One object: what the holes between the fields cost is no matter. */
 struct settings { /* NOLINT(clang-analyzer-optin.performance.Padding): see above */
 #define SETTING(name, type, field, ...) SETTING_C_##type field;
 #include "config/settings.def"
+	struct settings_origin origin[SETTING_ID_COUNT];
 	bool is_set[SETTING_ID_COUNT]; /**< by a file or the command line, also when to its default
 					*/
 };

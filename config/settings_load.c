@@ -80,9 +80,11 @@ static struct slice cut_comment(struct slice line)
 
 static enum err load_line(struct loader *l, struct slice line)
 {
+	const struct source *source = &l->sources[l->depth - 1];
 	struct slice rest = slice_trim(cut_comment(line));
 	size_t end = 0;
 	struct slice name;
+	enum err e;
 
 	if (rest.len == 0)
 		return ERR_OK;
@@ -92,7 +94,8 @@ static enum err load_line(struct loader *l, struct slice line)
 	rest = slice_trim(slice_sub(rest, end, rest.len));
 	if (slice_ieq(name, SLICE_LIT("Include")))
 		return include(l, rest);
-	return settings_set(l->s, name, rest, l->warnings, l->detail);
+	e = settings_set(l->s, name, rest, l->warnings, l->detail);
+	return e == ERR_OK ? settings_remember(l->s, name, source->origin, source->line) : e;
 }
 
 /* Warnings that came from this line get its place in front. */

@@ -89,6 +89,9 @@ const char *setting_expects(const struct setting_row *row, char *out, size_t out
 /** The type's name in the manual. */
 const char *setting_type_name(const struct setting_row *row);
 
+/** Forget it. */
+void settings_origin_done(struct settings_origin *origin);
+
 bool setting_is_default(const struct setting_row *row, const void *field);
 
 /** Append a copy of text; out of memory loses the warning, never the load. w may be NULL. */

@@ -127,6 +127,15 @@ static enum err check_tables(const struct generation_source *source, struct gene
 	return err == ERR_OK ? print_report(source, snapshot, g->signer, warnings, detail) : err;
 }
 
+/* Read once more: the settings may be the snapshot's by now, and gone with it. */
+static void place_error(const struct generation_source *source, struct err_detail *detail)
+{
+	AUTO(settings_free) struct settings *s = NULL;
+
+	if (generation_settings(source, &s, NULL, NULL) == ERR_OK)
+		settings_place_error(s, detail);
+}
+
 int check_configuration(const struct generation_source *source)
 {
 	AUTO(generation_free) struct generation *g = NULL;
@@ -142,6 +151,8 @@ int check_configuration(const struct generation_source *source)
 		(void)fprintf(stderr, "warning: %s\n", warnings.texts[i]);
 	if (err == ERR_OK)
 		err = check_tables(source, g, warnings.count, &detail);
+	if (err != ERR_OK)
+		place_error(source, &detail);
 	settings_warnings_done(&warnings);
 	if (err == ERR_OK)
 		return EX_OK;

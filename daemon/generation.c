@@ -28,6 +28,8 @@ enum err generation_settings(const struct generation_source *source, struct sett
 		err = settings_set(s, slice_str(o->name), slice_str(o->value), warnings, detail);
 		if (err != ERR_OK)
 			err_detail_prefix(detail, "command line: ");
+		else
+			err = settings_remember(s, slice_str(o->name), "command line", 0);
 	}
 	if (err == ERR_OK && source->mode != NULL && !s->is_set[SETTING_ID_mode])
 		err = settings_set(s, SLICE_LIT("Mode"), slice_str(source->mode), NULL, detail);
@@ -49,6 +51,7 @@ enum err generation_enter_base(const struct generation_source *source, struct er
 	    chdir(settings->base_directory) == 0)
 		return err;
 	err_detail_set(detail, "BaseDirectory %s: %s", settings->base_directory, strerror(errno));
+	settings_place_error(settings, detail);
 	return ERR_CONFIG;
 }
 
@@ -161,6 +164,8 @@ enum err generation_read(const struct generation_source *source, const struct ge
 	enum err err = g != NULL ? read_into(g, source, old, warnings, detail) : ERR_NOMEM;
 
 	if (err != ERR_OK) {
+		if (g != NULL)
+			settings_place_error(g->settings, detail);
 		generation_free(&g);
 		return err;
 	}
@@ -184,6 +189,8 @@ static enum err copy_settings(const struct settings *from, struct settings **ret
 	if (err == ERR_OK)
 		err = settings_load_text(s, slice_of(text, len), "settings", &settings_reader_files,
 					 NULL, NULL);
+	if (err == ERR_OK)
+		err = settings_copy_origins(s, from);
 	free(text);
 	if (err != ERR_OK)
 		return err;

@@ -140,22 +140,33 @@ static void take_signal(struct supervisor *s)
 	}
 }
 
+/* Why a child cannot load a generation, with the place of the setting that it names: the child
+ * does not know it. */
+static void take_failure(struct supervisor *s, enum child_id id, const struct handover_msg *msg)
+{
+	bool reload = s->candidate != NULL && s->candidate->number == msg->generation;
+	struct err_detail why;
+	char text[2048];
+
+	err_detail_set(&why, "%s", msg->text != NULL ? msg->text : "");
+	settings_place_error((reload ? s->candidate : s->current)->settings, &why);
+	log_line(LOG_LEVEL_ERROR, "%s", text_sanitize(slice_str(why.text), text, sizeof(text)));
+	if (reload)
+		(void)snprintf(s->reload.text, sizeof(s->reload.text), "%.*s",
+			       (int)sizeof(s->reload.text) - 1, text);
+	lifecycle_failed(&s->lifecycle, id, msg->generation, clock_mono_ms());
+}
+
 static void take_message(struct supervisor *s, enum child_id id, struct handover_msg *msg)
 {
 	int64_t now_ms = clock_mono_ms();
-	char text[2048];
 
 	switch (msg->type) {
 	case HANDOVER_LOADED:
 		lifecycle_loaded(&s->lifecycle, id, msg->generation, now_ms);
 		break;
 	case HANDOVER_FAILED:
-		log_line(LOG_LEVEL_ERROR, "%s",
-			 text_sanitize(slice_str(msg->text), text, sizeof(text)));
-		if (s->candidate != NULL && s->candidate->number == msg->generation)
-			(void)snprintf(s->reload.text, sizeof(s->reload.text), "%.*s",
-				       (int)sizeof(s->reload.text) - 1, text);
-		lifecycle_failed(&s->lifecycle, id, msg->generation, now_ms);
+		take_failure(s, id, msg);
 		break;
 	case HANDOVER_COMMITTED:
 		lifecycle_committed(&s->lifecycle, id, msg->generation);

@@ -90,6 +90,14 @@ static enum err open_signals(struct supervisor *s)
 	return s->signal_fd >= 0 ? ERR_OK : ERR_IO;
 }
 
+/* With the place of the setting that the error names. */
+static int complain(const struct supervisor *s, enum err err, struct err_detail *detail)
+{
+	if (s->current != NULL)
+		settings_place_error(s->current->settings, detail);
+	return supervisor_complain(err, detail);
+}
+
 /* Everything that can be wrong before the first child. @return exit status; EX_OK: go on */
 int supervisor_prepare(struct supervisor *s)
 {
@@ -115,7 +123,7 @@ int supervisor_prepare(struct supervisor *s)
 	if (err == ERR_OK)
 		err = find_users(s, &detail);
 	if (err != ERR_OK)
-		return supervisor_complain(err, &detail);
+		return complain(s, err, &detail);
 	err = open_socket(s, &detail);
 	if (err == ERR_OK)
 		err = supervisor_control_open(s, &detail);
@@ -124,7 +132,7 @@ int supervisor_prepare(struct supervisor *s)
 	if (err == ERR_OK)
 		err = supervisor_reports_open(s, &detail);
 	if (err != ERR_OK) {
-		(void)supervisor_complain(err, &detail);
+		(void)complain(s, err, &detail);
 		return err == ERR_CONFIG ? EX_CONFIG : EX_UNAVAILABLE;
 	}
 	err = open_signals(s);

@@ -109,6 +109,11 @@ bool dataset_is_pattern(const struct dataset *set)
 	return set->kind->is_pattern;
 }
 
+bool dataset_is_list(const struct dataset *set)
+{
+	return set->kind->is_list;
+}
+
 bool dataset_is_live(const struct dataset *set)
 {
 	return set->kind->read != NULL;

@@ -45,6 +45,9 @@ void dataset_free(struct dataset **set);
 /** True for refile: keys are patterns, and a look-up is by the whole string. */
 bool dataset_is_pattern(const struct dataset *set);
 
+/** True for a list in the configuration itself. */
+bool dataset_is_list(const struct dataset *set);
+
 /** True for a set that stays in its file: it is asked with dataset_read(), rows are not walked and
  * not checked when it is opened, and a look-up finds what is in the file at that moment. */
 bool dataset_is_live(const struct dataset *set);

@@ -8,7 +8,7 @@ static enum err csl_open(struct dataset *set, const char *name, const char *rest
 	enum err e;
 
 	(void)files;
-	set->origin = slice_dup(slice_str(name)); /* messages say "Setting:entry" */
+	set->origin = slice_dup(slice_str(name)); /* messages say "entry 1 of Setting" */
 	set->text = slice_dup(list);
 	if (set->origin == NULL || set->text == NULL)
 		return ERR_NOMEM;
@@ -23,4 +23,5 @@ const struct dataset_kind dataset_kind_csl = {
 	.next = dataset_next_row,
 	.each = dataset_each_row,
 	.count = dataset_count_rows,
+	.is_list = true,
 };

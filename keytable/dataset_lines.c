@@ -6,6 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void dataset_place(const struct dataset *set, unsigned long number, struct err_detail *detail)
+{
+	if (set->kind->is_list)
+		err_detail_prefix(detail, "entry %lu of %s: ", number, set->origin);
+	else
+		err_detail_prefix(detail, "%s:%lu: ", set->origin, number);
+}
+
 static enum err bad_text(const struct dataset *set, struct slice text, size_t at, const char *what,
 			 struct err_detail *detail)
 {
@@ -13,7 +21,8 @@ static enum err bad_text(const struct dataset *set, struct slice text, size_t at
 
 	for (size_t i = 0; i < at; i++)
 		line += text.ptr[i] == '\n';
-	err_detail_set(detail, "%s:%lu: %s", set->origin, line, what);
+	err_detail_set(detail, "%s", what);
+	dataset_place(set, line, detail);
 	return ERR_CONFIG;
 }
 
@@ -54,9 +63,9 @@ static enum err check_values(const struct dataset *set, struct err_detail *detai
 
 	if (row == ROWS_NONE)
 		return ERR_OK;
-	err_detail_set(detail, "%s:%lu: '%s' has no value; write it behind the key", set->origin,
-		       rows_line(&set->rows, row),
+	err_detail_set(detail, "'%s' has no value; write it behind the key",
 		       text_sanitize(rows_key(&set->rows, row), shown, sizeof(shown)));
+	dataset_place(set, rows_line(&set->rows, row), detail);
 	return ERR_CONFIG;
 }
 
@@ -68,11 +77,11 @@ static enum err check_unique(const struct dataset *set, struct err_detail *detai
 	if (row == ROWS_NONE)
 		return ERR_OK;
 	err_detail_set(detail,
-		       "%s:%lu: '%s' stands on line %lu already; remove one (OpenDKIM takes the "
-		       "first without a word)",
-		       set->origin, rows_line(&set->rows, row),
+		       "'%s' %s %lu already; remove one (OpenDKIM takes the first without a word)",
 		       text_sanitize(rows_key(&set->rows, row), shown, sizeof(shown)),
+		       set->kind->is_list ? "is entry" : "stands on line",
 		       rows_line(&set->rows, set->rows.repeats));
+	dataset_place(set, rows_line(&set->rows, row), detail);
 	return ERR_CONFIG;
 }
 
@@ -131,21 +140,26 @@ enum err dataset_each_row(const struct dataset *set,
 				     const char *origin),
 			  void *ctx)
 {
+	bool list = set->kind->is_list;
 	size_t prefix = strlen(set->origin) + 1;
-	char *origin = malloc(prefix + NUMBER_ROOM);
+	size_t room = prefix + sizeof("entry  of ") + NUMBER_ROOM;
+	char *origin = malloc(room);
 	unsigned long line = 1;
 	size_t offset = 0;
 
 	if (origin == NULL)
 		return ERR_NOMEM;
-	(void)snprintf(origin, prefix + NUMBER_ROOM, "%s:", set->origin);
+	(void)snprintf(origin, room, "%s:", set->origin);
 	for (uint32_t i = 0; i < set->rows.count; i++) {
 		struct slice key;
 		struct slice value;
 
 		rows_get(&set->rows, i, &key, &value);
 		line = rows_line_after(&set->rows, i, line, &offset);
-		put_number(origin + prefix, line);
+		if (list)
+			(void)snprintf(origin, room, "entry %lu of %s", line, set->origin);
+		else
+			put_number(origin + prefix, line);
 		if (!fn(ctx, key, value, origin))
 			break;
 	}

@@ -48,6 +48,7 @@ struct dataset_kind {
 			 void *ctx);
 	size_t (*count)(const struct dataset *set);
 	bool is_pattern;
+	bool is_list; /**< in the configuration itself: rows are entries, not lines */
 };
 
 extern const struct dataset_kind dataset_kind_file;
@@ -63,6 +64,9 @@ NODISCARD enum err dataset_load_lines(struct dataset *set, const char *name, con
 /** Check DATASET_NEED_VALUE, build the index and check DATASET_UNIQUE. */
 NODISCARD enum err dataset_index(struct dataset *set, row_class_fn classify,
 				 struct err_detail *detail);
+
+/** Put "PATH:LINE: " or "entry N of SETTING: " before an error. @param number from 1 */
+void dataset_place(const struct dataset *set, unsigned long number, struct err_detail *detail);
 
 /* The functions of kinds that keep all rows in memory. */
 void dataset_close_rows(struct dataset *set);

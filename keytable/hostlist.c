@@ -108,8 +108,10 @@ static bool load_row(void *ctx, struct slice key, struct slice value, const char
 	} else {
 		l->e = check_name(l, text);
 	}
+	if (l->e != ERR_OK && !dataset_is_list(l->list->set)) /* its origin has the name */
+		err_detail_prefix(l->detail, "%s: ", l->name);
 	if (l->e != ERR_OK)
-		err_detail_prefix(l->detail, "%s: %s: ", origin, l->name);
+		err_detail_prefix(l->detail, "%s: ", origin);
 	return l->e == ERR_OK;
 }
 

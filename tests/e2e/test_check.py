@@ -61,6 +61,21 @@ class Check(harness.Case):
                 self.assertEqual(78, run.returncode, run.stdout)
                 self.assertIn(text, run.stderr)
 
+    def test_an_error_of_a_value_says_where_it_stands(self):
+        """FILE:LINE of the setting, also when another process or a later check finds the error; entries of lists are no lines."""
+        for lines, text in (
+                ("KeyTable /nonexistent/kt\n", "KeyTable requires SigningTable"),
+                ("UserID nosuchuser\n", 'UserID: no user "nosuchuser"'),
+                ("Socket nonsense:x\n", "Socket nonsense:x: unknown form"),
+                ("InternalHosts a.example,192.0.2.1/24\n", "entry 2 of InternalHosts: "),
+                ("KeyTable csl:a=b.example:s:nosuch\nSigningTable csl:b.example=a\n", "entry 1 of KeyTable: key 'a': "),
+                ("KeyTable /nonexistent/kt\nSigningTable csl:a=b\n", "KeyTable: /nonexistent/kt: cannot read"),
+                ("BaseDirectory /nonexistent/dir\n", "BaseDirectory /nonexistent/dir: No such file")):
+            with self.subTest(lines=lines):
+                run = self.check("Mode sv\n\n" + lines)
+                self.assertEqual(78, run.returncode, run.stdout)
+                self.assertIn(f"hsmdkim: {self.path('opendkim.conf')}:3: {text}", run.stderr)
+
     def test_rows_of_lmdb_tables_are_walked(self):
         harness.need(self, os.access(os.path.join(harness.BIN, "hsmdkim-mktable"), os.X_OK), "hsmdkim-mktable")
         self.write("KeyTable", "k1 example.com:s1:/k.pem\n")

@@ -76,6 +76,66 @@ static void finish_finds_what_no_line_shows(void **state)
 	}
 }
 
+static void errors_between_settings_say_where_they_stand(void **state)
+{
+	static const struct memory_file files[] = { { "/inc", "\nSelector a\n" }, { NULL, NULL } };
+	static const struct {
+		const char *text;
+		const char *error;
+	} cases[] = {
+		{ "Mode s\nKeyTable /k\n", "t.conf:2: KeyTable requires SigningTable" },
+		{ "Include /inc\n",
+		  "/inc:2: KeyFile and Selector must both be set or both be unset" },
+		{ "Domain a\nSelector b\nDomain b\nSelector -\n",
+		  "t.conf:4: KeyFile and Selector must both be set or both be unset" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct settings_fixture f;
+
+		fixture_init(&f);
+		assert_int_equal(load(&f, slice_str(cases[i].text), files), ERR_OK);
+		assert_int_equal(settings_finish(f.s, &f.warnings, &f.detail), ERR_CONFIG);
+		assert_string_equal(f.detail.text, cases[i].error);
+		fixture_done(&f);
+	}
+}
+
+static void assert_placed(const struct settings *s, const char *text, const char *placed)
+{
+	struct err_detail detail;
+
+	err_detail_set(&detail, "%s", text);
+	settings_place_error(s, &detail);
+	assert_string_equal(detail.text, placed);
+}
+
+static void an_error_gets_the_place_of_the_setting_that_it_names(void **state)
+{
+	struct settings_fixture f;
+	struct settings *copy = settings_new();
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(load(&f, SLICE_LIT("Mode s\nInternalHosts 1.2.3.4\nUserID a\n"), NULL),
+			 ERR_OK);
+	assert_int_equal(settings_set(f.s, SLICE_LIT("UserID"), SLICE_LIT("b"), NULL, NULL),
+			 ERR_OK);
+	assert_placed(f.s, "UserID: no user \"b\"", "UserID: no user \"b\"");
+	assert_int_equal(settings_remember(f.s, SLICE_LIT("UserID"), "command line", 0), ERR_OK);
+	assert_placed(f.s, "UserID: no user \"b\"", "command line: UserID: no user \"b\"");
+	assert_placed(f.s, "entry 1 of InternalHosts: x", "t.conf:2: entry 1 of InternalHosts: x");
+	assert_placed(f.s, "/a/Mode:3: Mode", "/a/Mode:3: Mode");
+	assert_placed(f.s, "t.conf:1: Mode", "t.conf:1: Mode");
+	assert_placed(f.s, "Socket x: unknown form", "Socket x: unknown form");
+	assert_non_null(copy);
+	assert_int_equal(settings_copy_origins(copy, f.s), ERR_OK);
+	assert_placed(copy, "Mode x", "t.conf:1: Mode x");
+	settings_free(&copy);
+	fixture_done(&f);
+}
+
 static void on_default_comes_first_wherever_it_stands(void **state)
 {
 	struct settings_fixture f;
@@ -274,6 +334,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_those_of_the_manual),
 		cmocka_unit_test(finish_finds_what_no_line_shows),
+		cmocka_unit_test(errors_between_settings_say_where_they_stand),
+		cmocka_unit_test(an_error_gets_the_place_of_the_setting_that_it_names),
 		cmocka_unit_test(on_default_comes_first_wherever_it_stands),
 		cmocka_unit_test(what_is_printed_loads_to_the_same_settings),
 		cmocka_unit_test(a_reload_keeps_what_is_read_at_start),

@@ -43,6 +43,7 @@ struct genkey_options {
 	const char *pin_source;
 	const char *config;
 	const char *import; /**< PEM file that goes to the token */
+	bool act_as_signer; /**< no option: the key is to be the daemon's */
 };
 
 extern const struct genkey_options genkey_defaults;

@@ -128,7 +128,8 @@ static enum err source_open(struct source *s, const struct genkey_options *o,
 	return toolconf_open(&(struct toolconf_request){ .program = genkey_spec.program,
 							 .config = o->config,
 							 .module = o->module,
-							 .pin_source = o->pin_source },
+							 .pin_source = o->pin_source,
+							 .act_as_signer = o->act_as_signer },
 			     &s->conf, detail);
 }
 

@@ -160,6 +160,21 @@ enum err outfile_adopt(const char *temp, const char *path, mode_t mode, struct e
 	return e;
 }
 
+enum err outfile_like(const char *path, const char *model, struct err_detail *detail)
+{
+	struct stat want;
+	struct stat st;
+
+	if (stat(model, &want) != 0)
+		return fail(model, "cannot be looked at", detail);
+	if (lstat(path, &st) != 0)
+		return fail(path, "cannot be looked at", detail);
+	if (S_ISREG(st.st_mode) && st.st_uid == want.st_uid && st.st_gid == want.st_gid &&
+	    (st.st_mode & 0777) == (want.st_mode & 0640))
+		return ERR_OK;
+	return give(path, path, want.st_mode & 0640, &want, detail);
+}
+
 enum err outfile_mkdir(const char *path, struct err_detail *detail)
 {
 	if (mkdir(path, 0700) == 0 || errno == EEXIST)

@@ -29,6 +29,13 @@ NODISCARD enum err outfile_temp(const char *path, char *temp, struct err_detail 
 NODISCARD enum err outfile_adopt(const char *temp, const char *path, mode_t mode,
 				 struct err_detail *detail);
 
+/**
+ * Give a new file of ours the owner, the group and at most the mode of a model, never more than
+ * 0640; nothing happens when it has them. Without the right to give it away it stays ours.
+ * @return ERR_IO; ERR_DENIED: it is not ours
+ */
+NODISCARD enum err outfile_like(const char *path, const char *model, struct err_detail *detail);
+
 /** A directory, mode 0700, when there is none. @return ERR_IO */
 NODISCARD enum err outfile_mkdir(const char *path, struct err_detail *detail);
 

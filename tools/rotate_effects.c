@@ -189,6 +189,7 @@ static enum err open_source(const struct rotate_run *run, const struct rotate_ke
 	o.config = run->options->config;
 	o.module = run->options->module;
 	o.pin_source = run->options->pin_source;
+	o.act_as_signer = true;
 	if (e == ERR_OK)
 		e = genkey_source_token_open(&o, ret_source, detail);
 	buf_done(&token);
@@ -229,6 +230,8 @@ static enum err effect_make(struct rotate_run *run, struct rotate_key *key,
 		job.directory = dirname(path);
 		e = source.make(source.ctx, &job, &made, detail);
 	}
+	if (e == ERR_OK && !is_uri(key->old.ref)) /* the daemon reads the old one */
+		e = outfile_like(made.ref.data, key->old.ref, detail);
 	if (e == ERR_OK)
 		e = take_made(key, &made);
 	if (source.close != NULL)
@@ -333,51 +336,25 @@ enum err rotate_switch(const struct rotate_run *run, const struct rotate_key *ke
 	return e == ERR_OK ? replace_row(path, key, detail) : e;
 }
 
-/* Never on the word of an old state file: the record is looked at again. */
+/* Never on the word of an old state file: the record is looked at again, and so is the key, with
+ * the daemon's eyes. */
 static enum err effect_switch(struct rotate_run *run, struct rotate_key *key,
 			      struct err_detail *detail)
 {
 	enum err e = rotate_see(run, key, detail);
 
+	if (e == ERR_OK)
+		e = rotate_try_key(run, &key->new, detail);
+	if (e == ERR_OK)
+		e = rotate_reload_ready(run, detail);
 	return e == ERR_OK ? rotate_switch(run, key, detail) : e;
-}
-
-static enum err signal_daemon(const char *pid_file, struct err_detail *detail)
-{
-	AUTO(files_free) struct files *files = files_new_real();
-	struct slice text = SLICE_LIT("");
-	unsigned long long pid = 0;
-	enum err e = files != NULL ? files_map(files, pid_file, &text, detail) : ERR_NOMEM;
-
-	if (e != ERR_OK)
-		return e;
-	if (!slice_u64(slice_trim(text), &pid) || pid < 2 || pid > INT_MAX ||
-	    kill((pid_t)pid, SIGHUP) != 0) {
-		err_detail_set(detail, "%s: no process of that id takes SIGHUP from us", pid_file);
-		return ERR_IO;
-	}
-	return ERR_OK;
 }
 
 static enum err effect_reload(struct rotate_run *run, struct rotate_key *key,
 			      struct err_detail *detail)
 {
-	char *program;
-	char *argv[2] = { NULL, NULL };
-	enum err e;
-
 	(void)key;
-	if (run->options->reload == NULL) {
-		if (run->conf->settings->pid_file != NULL)
-			return signal_daemon(run->conf->settings->pid_file, detail);
-		err_detail_set(detail, "how to reload? Set PidFile, or give --reload PROGRAM");
-		return ERR_CONFIG;
-	}
-	program = slice_dup(slice_str(run->options->reload));
-	argv[0] = program;
-	e = program != NULL ? rotate_program(argv, SLICE_LIT(""), detail) : ERR_NOMEM;
-	free(program);
-	return e;
+	return rotate_reload(run, detail);
 }
 
 /* ---- revoke, destroy ---- */

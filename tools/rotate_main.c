@@ -37,7 +37,7 @@ static const struct option_row rows[] = {
 	{ 0, OPTION_STRING, "publish", "HOW", FIELD(publish), "print (default), nsupdate, or the path of a program", 0, 0 },
 	{ 0, OPTION_STRING, "tsig", "FILE", FIELD(tsig), "key file for nsupdate", 0, 0 },
 	{ 0, OPTION_STRING, "server", "ADDRESS[@PORT]", FIELD(server), "server for nsupdate (default: the zone's primary)", 0, 0 },
-	{ 0, OPTION_STRING, "reload", "PROGRAM", FIELD(reload), "reload hsmdkim with this instead of SIGHUP to PidFile", 0, 0 },
+	{ 0, OPTION_STRING, "reload", "PROGRAM", FIELD(reload), "reload hsmdkim with this (default: ControlSocket, else SIGHUP to PidFile)", 0, 0 },
 	{ 0, OPTION_UINT, "keep", "DAYS", FIELD(keep_days), "keep the old record after the switch (default: 14)", 0, 3650 },
 	{ 0, OPTION_UINT, "grace", "DAYS", FIELD(grace_days), "keep the old key after revoking (default: 14)", 0, 3650 },
 	{ 0, OPTION_UINT, "every", "DAYS", FIELD(every_days), "begin anew after this time (default: 180)", 0, 3650 },
@@ -166,7 +166,6 @@ static enum err command_status(struct rotate_run *run, struct err_detail *detail
 /* All steps that would follow, with the times at which each may come. */
 static enum err command_plan(struct rotate_run *run, struct err_detail *detail)
 {
-	(void)detail;
 	for (size_t i = 0; i < run->state.count; i++) {
 		const struct rotate_key *key = &run->state.keys[i];
 		enum rotate_phase phase = key->phase;
@@ -185,7 +184,7 @@ static enum err command_plan(struct rotate_run *run, struct err_detail *detail)
 			phase = rotate_phase_after(phase);
 		} while (phase != ROTATE_DONE);
 	}
-	return ERR_OK;
+	return rotate_reload_known(run, detail);
 }
 
 /* A first SIGTERM or SIGINT lets the step end: some soft tokens do not survive a writer that is
@@ -331,9 +330,12 @@ static enum err set_up(struct rotate_run *run, bool changes, struct err_detail *
 	enum err e = toolconf_open(&(struct toolconf_request){ .program = rotate_spec.program,
 							       .config = o->config,
 							       .module = o->module,
-							       .pin_source = o->pin_source },
+							       .pin_source = o->pin_source,
+							       .act_as_signer = true },
 				   &run->conf, detail);
 
+	if (e == ERR_OK && changes) /* it would be late to find that out behind the switch */
+		e = rotate_reload_known(run, detail);
 	if (e == ERR_OK && changes)
 		e = lock_state(run, detail);
 	if (e == ERR_OK)

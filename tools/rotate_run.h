@@ -16,7 +16,7 @@ struct rotate_options {
 	const char *publish; /**< print, nsupdate, or a program's path */
 	const char *tsig;    /**< nsupdate -k */
 	const char *server;  /**< nsupdate's server, ADDRESS[@PORT] */
-	const char *reload;  /**< a program; NULL: SIGHUP to PidFile's process */
+	const char *reload;  /**< a program; NULL: ControlSocket, or SIGHUP to PidFile's process */
 	const char *nameservers;
 	unsigned port;
 	unsigned timeout_s;
@@ -61,6 +61,21 @@ NODISCARD enum err rotate_see(const struct rotate_run *run, const struct rotate_
 /** Write the new key into the KeyTable. */
 NODISCARD enum err rotate_switch(const struct rotate_run *run, const struct rotate_key *key,
 				 struct err_detail *detail);
+
+/**
+ * Can the daemon's signer process use this key? Read as its user: a file, or the key on its token.
+ * @return ERR_DENIED with who cannot read what, and the mend; ERR_KEY_CHANGED (it is another key);
+ * ERR_TOKEN_* and ERR_MODULE when the token does not work for that user
+ */
+NODISCARD enum err rotate_try_key(const struct rotate_run *run, const struct rotate_half *half,
+				  struct err_detail *detail);
+
+/** Is there a way to reload the daemon? Only the settings are looked at. @return ERR_CONFIG */
+NODISCARD enum err rotate_reload_known(const struct rotate_run *run, struct err_detail *detail);
+/** Does that way lead to a daemon that runs? @return ERR_IO, ERR_PEER_LOST, ERR_CONFIG */
+NODISCARD enum err rotate_reload_ready(const struct rotate_run *run, struct err_detail *detail);
+/** Go it: --reload, else ControlSocket, else SIGHUP to PidFile's process. */
+NODISCARD enum err rotate_reload(const struct rotate_run *run, struct err_detail *detail);
 
 /** Run a program without a shell, input on its standard input; its output goes where ours goes.
  * @return ERR_IO with its exit status */

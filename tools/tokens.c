@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "config/pinsource.h"
 #include "keytable/tokentable.h"
+#include "tools/actas.h"
 
 #include <pwd.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ struct tokens {
 	struct files *files;
 	struct tokentable *table;
 	struct open_token *list; /* one a row */
+	struct actas user;	 /* whom modules take us for */
 };
 
 void tokens_free(struct tokens **tokens)
@@ -41,6 +43,7 @@ void tokens_free(struct tokens **tokens)
 		pin_free(&t->list[i].pin);
 	}
 	free(t->list);
+	actas_done(&t->user);
 	tokentable_free(&t->table);
 	free(t);
 	*tokens = NULL;
@@ -72,6 +75,12 @@ enum err tokens_new(const struct settings *settings, struct files *files,
 	else
 		tokens_free(&t);
 	return e;
+}
+
+enum err tokens_act_as_signer(struct tokens *tokens, struct err_detail *detail)
+{
+	actas_done(&tokens->user);
+	return actas_find(tokens->settings, &tokens->user, detail);
 }
 
 /* Root runs the tool, the PIN file may be the signer's; anyone else uses his own. */
@@ -138,7 +147,31 @@ static enum err open_one(struct tokens *t, size_t i, const struct p11_uri *hint,
 	config.pin = o->pin;
 	if (e == ERR_OK)
 		e = token_new(&config, &o->token);
-	return e == ERR_OK ? open_session(o, detail) : e;
+	if (e == ERR_OK)
+		e = actas_begin(&t->user, detail);
+	if (e != ERR_OK)
+		return e;
+	e = open_session(o, detail);
+	actas_end(&t->user);
+	return e;
+}
+
+/* A caller's part of the work on a token. */
+struct token_work {
+	enum err (*fn)(void *ctx, struct token_session *session, struct err_detail *detail);
+	void *ctx;
+};
+
+static enum err work_on(struct tokens *tokens, const struct open_token *o,
+			const struct token_work *work, struct err_detail *detail)
+{
+	enum err e = actas_begin(&tokens->user, detail);
+
+	if (e != ERR_OK)
+		return e;
+	e = work->fn(work->ctx, o->session, detail);
+	actas_end(&tokens->user);
+	return e;
 }
 
 enum err tokens_try(struct tokens *tokens, const struct p11_uri *hint,
@@ -159,7 +192,7 @@ enum err tokens_try(struct tokens *tokens, const struct p11_uri *hint,
 			o->failed = open_one(tokens, i, hint, &o->why);
 		e = o->failed;
 		if (e == ERR_OK)
-			e = fn(ctx, o->session, detail);
+			e = work_on(tokens, o, &(struct token_work){ fn, ctx }, detail);
 		else if (detail != NULL)
 			*detail = o->why;
 		if (o->failed == ERR_OK && e != ERR_KEY_MISSING)

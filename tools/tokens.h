@@ -20,6 +20,12 @@ NODISCARD enum err tokens_new(const struct settings *settings, struct files *fil
 void tokens_free(struct tokens **tokens);
 
 /**
+ * From now on modules are called as the daemon's signer calls them (tools/actas.h), so what is made
+ * is the daemon's; PINs are still read as who we are. Before the first use of a token.
+ */
+NODISCARD enum err tokens_act_as_signer(struct tokens *tokens, struct err_detail *detail);
+
+/**
  * Call fn with a session on each configured token until it returns something else than
  * ERR_KEY_MISSING: its answer when the URI means another token.
  * @param hint  when the configuration names a module but no token of it: which one; NULL: its only

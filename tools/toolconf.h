@@ -13,6 +13,7 @@ struct toolconf {
 	struct settings *settings;
 	struct files *files;
 	struct tokens *tokens; /**< opened when the first token key is read */
+	bool act_as_signer;
 };
 
 struct toolconf_request {
@@ -20,12 +21,17 @@ struct toolconf_request {
 	const char *config;	/**< NULL: TOOLCONF_DEFAULT_PATH when it is there, else defaults */
 	const char *module;	/**< beats PKCS11Module; NULL: none */
 	const char *pin_source; /**< beats PKCS11PinSource; NULL: none */
+	bool act_as_signer;	/**< use tokens as the daemon does: tokens_act_as_signer() */
 };
 
 /** @return ERR_CONFIG, ERR_IO with FILE and line; warnings go to standard error */
 NODISCARD enum err toolconf_open(const struct toolconf_request *request, struct toolconf **ret_conf,
 				 struct err_detail *detail);
 void toolconf_free(struct toolconf **conf);
+
+/** Tokens are closed, and opened again when they are needed: as the daemon finds them now, not as
+ * an old session remembers them. */
+NODISCARD enum err toolconf_renew_tokens(struct toolconf *conf, struct err_detail *detail);
 
 /** @param nameservers beats the setting; NULL: the setting */
 NODISCARD enum err toolconf_resolver(const struct toolconf *conf, const char *nameservers,

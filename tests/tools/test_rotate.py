@@ -1,8 +1,10 @@
 """hsmdkim-rotate against real name servers and a running daemon: every state, killed at every step, mail verified throughout."""
 import base64
 import os
+import pwd
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,20 +28,22 @@ class RotateCase(harness.Case):
     """A daemon with one key on a token, its record in a BIND that takes updates with TSIG."""
 
     where = "token"
+    user = "root"  # whom the daemon's processes run as
 
     def setUp(self):
         super().setUp()
+        os.chmod(self.directory, 0o711)
         self.records = {}  # beside those of the server
         self.tsig_text = subprocess.run([find_program("tsig-keygen"), "up"], check=True, capture_output=True, text=True).stdout
         self.tsig = self.write("tsig", self.tsig_text)
-        settings = {"PidFile": self.path("pid"), **({"UserID": "root"} if os.geteuid() == 0 else {})}
+        settings = {"PidFile": self.path("pid"), **({"UserID": self.user} if os.geteuid() == 0 else {})}
         self.allowed = []
         if self.where == "token":
             record, more = self.make_token()
             settings.update(more)
         else:
             self.environment, self.uri = {}, self.path("old.pem")
-            record = harness.make_key_file(self.uri, owner="root")
+            record = harness.make_key_file(self.uri, owner=self.user)
         self.server = self.start_server(record)
         self.write("KeyTable", "# the table\nmail %s:old:%s\n" % (DOMAIN, self.uri))
         self.write("SigningTable", "*@%s mail\n" % DOMAIN)
@@ -376,6 +380,121 @@ class Files(RotateCase):
         self.assertEqual(self.row()[1], "old")
         self.good("run", "--publish", "print")
         self.assertEqual(self.phase(), "keeping")
+
+
+class OtherUser:
+    """The daemon is not root, as everywhere but in the cases above: root's new key must be of use to it."""
+
+    user = harness.USER
+
+    def setUp(self):
+        harness.need(self, os.geteuid() == 0, "root")
+        super().setUp()
+
+    def test_mail_is_signed_throughout(self):
+        with Load(self) as load:
+            self.good("run")
+            self.assertEqual(self.phase(), "keeping")
+            load.wait_for(self.row()[1])
+        self.good("run", "--keep", "0", "--grace", "0")
+        self.assertEqual(self.phase(), "done")
+        self.sign_and_verify()
+
+    def test_nothing_is_switched_to_a_key_that_the_daemon_cannot_use(self):
+        self.good("run", "--steps", "2")
+        self.take_away()
+        run = self.rotate("run")
+        self.assertNotEqual(run.returncode, 0)
+        self.assertEqual(self.phase(), "visible")
+        self.assertEqual(self.row()[1], "old")
+        self.assertIn("as %s cannot use the new key" % harness.USER, run.stderr)
+        self.assertIn("chown", run.stderr)
+        self.give_back()
+        self.good("run")
+        self.wait_for_selector(self.row()[1])
+
+
+class OtherUserFiles(OtherUser, RotateCase):
+    where = "file"
+
+    def new_key(self):
+        return self.path([n for n in os.listdir(self.directory) if n.endswith(".private")][0])
+
+    def take_away(self):
+        self.assertEqual(pwd.getpwuid(os.stat(self.new_key()).st_uid).pw_name, harness.USER)
+        shutil.chown(self.new_key(), "root")
+
+    def give_back(self):
+        shutil.chown(self.new_key(), harness.USER)
+
+
+class OtherUserToken(OtherUser, RotateCase):
+    def objects(self):
+        return {os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(self.token.path, "tokens")) for name in names}
+
+    def setUp(self):
+        super().setUp()
+        self.before = self.objects()
+
+    def take_away(self):
+        self.mine = self.objects() - self.before
+        self.assertTrue(self.mine)
+        for path in self.mine:
+            self.assertEqual(pwd.getpwuid(os.stat(path).st_uid).pw_name, harness.USER, path)
+            shutil.chown(path, "root")
+
+    def give_back(self):
+        for path in self.mine:
+            shutil.chown(path, harness.USER)
+
+
+class WaysToReload(RotateCase):
+    where = "file"
+
+    def without(self, *names, **more):
+        """A configuration without these settings."""
+        with open(self.daemon_.conf, encoding="ascii") as conf:
+            lines = [line for line in conf if line.split()[0] not in names]
+        return self.write("other.conf", "".join(lines) + "".join("%s %s\n" % item for item in more.items()))
+
+    def options(self, *more):
+        options = list(super().options(*more))
+        if self.conf:
+            at = options.index("--reload")
+            del options[at:at + 2]
+            options[options.index("-x") + 1] = self.conf
+        return options
+
+    conf = None
+
+    def test_none(self):
+        self.conf = self.without("PidFile")
+        for command in ("plan", "run"):
+            run = self.rotate(command)
+            self.assertEqual(run.returncode, 78)
+            self.assertIn("how to reload", run.stderr)
+        self.assertFalse(os.path.exists(self.path("state")))
+        self.assertEqual(self.row()[1], "old")
+
+    def test_a_pid_file_of_nobody(self):
+        self.conf = self.without("PidFile", PidFile=self.path("nobody.pid"))
+        run = self.rotate("run")
+        self.assertNotEqual(run.returncode, 0)
+        self.assertEqual((self.phase(), self.row()[1]), ("visible", "old"))
+
+    def test_pid_file(self):
+        self.conf = self.daemon_.conf
+        self.good("run")
+        self.wait_for_selector(self.row()[1])
+
+    def test_control_socket(self):
+        self.daemon_.stop()
+        self.daemon_.configure(ControlSocket=self.path("control"), PidFile=None)
+        self.daemon_.start()
+        self.conf = self.daemon_.conf
+        self.good("run")
+        self.assertEqual(self.phase(), "keeping")
+        self.assertEqual(self.sign_and_verify(), self.row()[1])
 
 
 class TwoServers(RotateCase):

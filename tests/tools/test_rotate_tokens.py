@@ -28,7 +28,7 @@ class Kind:
         return self.token.on_token("--login", "--pin", "env:PIN", "--list-objects", "--type", "privkey").count(b"Private Key Object")
 
     def test_a_whole_life(self):
-        self.make_or_destroy("--steps", "2")
+        self.make_or_destroy("--steps", "5")  # up to the switch, which tries the new key
         self.good("run")
         self.assertEqual(self.phase(), "keeping")
         selector = self.row()[1]

@@ -26,6 +26,7 @@ class Tutorial(harness.Case):
         self.addCleanup(self.server.stop)
         os.makedirs(self.path("root/etc/hsmdkim"))
         os.makedirs(self.path("root/var/lib"))
+        os.makedirs(self.path("root/run/hsmdkim"))  # the unit's RuntimeDirectory
         os.chmod(self.path("root"), 0o755)
         self.write("root/etc/hsmdkim/tsig.key", tsig)
         self.port = postfix.free_port()
@@ -63,7 +64,7 @@ class Tutorial(harness.Case):
             blocks = re.findall(r"^```sh\n(.*?)^```$", page.read(), re.M | re.S)
         self.assertGreaterEqual(len(blocks), 10)
         text = "".join(blocks)
-        for path in ("/etc/hsmdkim", "/etc/systemd", "/var/lib/hsmdkim-token"):
+        for path in ("/etc/hsmdkim", "/etc/systemd", "/var/lib/hsmdkim-token", "/run/hsmdkim"):
             text = text.replace(path, self.path("root") + path)
         text = text.replace("8891", str(self.port)).replace("hsmdkim:", harness.USER + ":").replace(
             "UserID           hsmdkim", "UserID           " + harness.USER).replace("Syslog           yes", "Syslog           no")

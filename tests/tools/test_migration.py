@@ -16,6 +16,11 @@ from common import BIN, SRCDIR  # noqa: E402
 from nameserver import Bind, find_program  # noqa: E402
 
 SYSTEMCTL = """\
+case $1 in
+daemon-reload) exit 0 ;;
+enable) [ "$2" = --now ] && set -- start "$3" ;;
+disable) [ "$2" = --now ] && set -- stop "$3" ;;
+esac
 case $2 in
 hsmdkim) program="{bin}/hsmdkim -f -x {root}/etc/hsmdkim.conf" port={ours} ;;
 opendkim) program="{opendkim} -f -x {root}/etc/opendkim.conf" port={theirs} ;;
@@ -75,7 +80,7 @@ class Migration(harness.Case):
         os.chmod(self.directory, 0o755)
         self.ours, self.theirs = postfix.free_port(), postfix.free_port()
         self.opendkim = find_program("opendkim")
-        for name in ("root/etc/opendkim", "root/etc/dkimkeys", "root/var/lib", "bin", "postfix"):
+        for name in ("root/etc/opendkim", "root/etc/dkimkeys", "root/var/lib", "root/run/hsmdkim", "bin", "postfix"):
             os.makedirs(self.path(*name.split("/")))
         self.as_found()
         self.server = Bind(self.path("named"), {"example.com": f"@ NS ns1\nns1 A 127.0.0.1\nmail2025._domainkey TXT {self.zone_text()}\n"})
@@ -145,9 +150,9 @@ class Migration(harness.Case):
         """The ```sh blocks of each section, their paths below our root."""
         with open(os.path.join(SRCDIR, "docs/MIGRATION.md"), encoding="utf-8") as page:
             text = page.read()
-        for path in ("/etc/hsmdkim", "/etc/opendkim", "/etc/dkimkeys", "/var/lib/hsmdkim-token"):
+        for path in ("/run/hsmdkim", "/etc/systemd", "/etc/hsmdkim", "/etc/opendkim", "/etc/dkimkeys", "/var/lib/hsmdkim-token"):
             text = text.replace(path, self.path("root") + path)
-        text = text.replace("8891", str(self.theirs)).replace("8892", str(self.ours)).replace("hsmdkim:", harness.USER + ":").replace(
+        text = text.replace("8891", str(self.theirs)).replace("8892", str(self.ours)).replace(
             "localhost:", "127.0.0.1:")
         parts = ["".join(re.findall(r"^```sh\n(.*?)^```$", part, re.M | re.S)) for part in re.split(r"^## ", text, flags=re.M)[1:]]
         self.assertEqual(7, len(parts))

@@ -49,7 +49,7 @@ class Tutorial(harness.Case):
         self.shim("systemd-sysusers", "exit 0")
         self.shim("cmake", "[ \"$*\" = '--install build/release --prefix /usr' ] || exit 1\nDESTDIR=%s/root exec %s --install %s --prefix /usr" % (
             self.directory, find_program("cmake"), os.path.dirname(os.path.abspath(BIN))))
-        self.shim("systemctl", "[ \"$*\" = daemon-reload ] && exit\n[ \"$*\" = 'start hsmdkim' ] || exit 1\n%s/hsmdkim -f -x %s/root/etc/hsmdkim.conf 2>>%s/log >&2 </dev/null & "
+        self.shim("systemctl", "[ \"$*\" = daemon-reload ] && exit\n[ \"$*\" = 'enable --now hsmdkim' ] || exit 1\n%s/hsmdkim -f -x %s/root/etc/hsmdkim.conf 2>>%s/log >&2 </dev/null & "
                   "echo $! >%s/pid" % (self.sbin, self.directory, self.directory, self.directory))
         self.shim("postconf", "exec /usr/sbin/postconf -c %s \"$@\"" % self.postfix.conf)
         self.shim("postfix", "exec /usr/sbin/postfix -c %s \"$@\"" % self.postfix.conf)

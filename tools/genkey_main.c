@@ -64,6 +64,25 @@ static void print_remarks(const struct genkey_plan *plan)
 			genkey_spec.program, plan->options->import);
 }
 
+/* What opendkim-genkey does without a word, and nobody wants. */
+static void warn_of_names(const struct genkey_plan *plan)
+{
+	const struct genkey_options *o = plan->options;
+
+	if (o->domains_file != NULL)
+		return;
+	if (o->domain == NULL)
+		(void)fprintf(stderr,
+			      "%s: warning: there is no -d, so this key is for the domain "
+			      "localhost: -d example.com\n",
+			      genkey_spec.program);
+	if (strstr(o->selector, "_domainkey") != NULL)
+		(void)fprintf(stderr,
+			      "%s: warning: ._domainkey is added to the selector: this record is "
+			      "%s._domainkey.%s\n",
+			      genkey_spec.program, o->selector, plan->domain.text);
+}
+
 int genkey_main(int argc, char **argv)
 {
 	struct genkey_options o = genkey_defaults;
@@ -80,6 +99,7 @@ int genkey_main(int argc, char **argv)
 		return options_complain(&genkey_spec, "unexpected argument: %s", argv[operand]);
 	if (genkey_plan_make(&o, &plan, &detail) != ERR_OK)
 		return options_complain(&genkey_spec, "%s", detail.text);
+	warn_of_names(&plan);
 	e = make_keys(&plan, &detail);
 	if (e != ERR_OK)
 		return exits_report(genkey_spec.program, e, &detail);

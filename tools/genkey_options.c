@@ -147,6 +147,8 @@ static enum err check_hashes(struct slice list, struct err_detail *detail)
 			return bad(detail, "-h is a list of hash names with colons: sha256");
 		has_sha256 = has_sha256 || slice_eq(name, SLICE_LIT("sha256"));
 	}
+	if (!has_sha256 && slice_starts(list, SLICE_LIT("rsa-")))
+		return bad(detail, "h= takes names of hashes, not of algorithms: write -h sha256");
 	return has_sha256 ? ERR_OK
 			  : bad(detail, "-h without sha256 makes a key that no signature may use "
 					"(RFC 8301)");

@@ -102,6 +102,16 @@ class Refusals(ToolCase):
 
     def test_hashes_without_sha256(self):
         self.refused(64, "sha256", "-h", "sha1")
+        self.refused(64, "write -h sha256", "-r", "-h", "rsa-sha256")  # as old tutorials say
+
+    def test_names_that_are_hardly_meant(self):
+        run = genkey("-D", self.dir, "-s", "mail._domainkey", "-d", "example.com")
+        self.assertEqual(run.returncode, 0)
+        self.assertIn("warning: ._domainkey is added", run.stderr)
+        run = genkey("-D", self.dir)
+        self.assertEqual(run.returncode, 0)
+        self.assertIn("warning: there is no -d", run.stderr)
+        self.assertNotIn("warning", genkey("-D", self.dir, "-s", "plain", "-d", "example.com").stderr)
 
     def test_token_options_without_token(self):
         self.refused(64, "--token", "--module", "/x", "--pin-source", "file:/x")

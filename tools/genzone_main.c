@@ -75,6 +75,9 @@ static enum err check_rows(const struct genzone_options *o, const struct keyset 
 		}
 		count++;
 	}
+	if (count == 0 && o->domain != NULL) /* opendkim-genzone writes such a zone, too */
+		(void)fprintf(stderr, "%s: warning: the KeyTable has no key of %s\n",
+			      genzone_spec.program, o->domain);
 	*ret_count = count;
 	return ERR_OK;
 }

@@ -64,6 +64,10 @@ class AgainstOpendkim(GenzoneCase):
 
 
 class Output(GenzoneCase):
+    def test_a_domain_without_keys_is_said(self):
+        self.assertIn("no key of nosuch.example", self.ours("-d", "nosuch.example").stderr)
+        self.assertEqual("", self.ours("-d", "example.org").stderr)
+
     def test_subdomains_keep_their_labels(self):
         self.assertIn("\na.b._domainkey.sub\tIN", self.ours("-D", "-s", "-d", "example.com").stdout)
 

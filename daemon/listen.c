@@ -120,7 +120,10 @@ enum err listen_parse(const char *spec, struct listen_addr *ret_addr, struct err
 
 static enum err io_error(const char *what, const char *where, struct err_detail *detail)
 {
-	err_detail_set(detail, "%s %s: %s", what, where, strerror(errno));
+	err_detail_set(detail, "%s %s: %s%s", what, where, strerror(errno),
+		       errno == EROFS ? "; in a service of systemd its folder has to stand in "
+					"ReadWritePaths= (systemctl edit hsmdkim)"
+				      : "");
 	return ERR_IO;
 }
 

@@ -96,6 +96,20 @@ time.sleep(600)
         daemon.stop()
         self.assertFalse(os.path.exists(path), "the socket goes with the daemon")
 
+    def test_socket_in_a_folder_that_systemd_keeps_read_only(self):
+        folder = self.path("ro")
+        os.mkdir(folder)
+        conf = self.path("ro.conf")
+        with open(conf, "w", encoding="utf-8") as file:
+            file.write(f"Mode v\nSocket local:{folder}/socket\nUserID {harness.USER}\n")
+        mount = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro tmpfs "$0" || exit 200; exec "$@"', folder]
+        done = subprocess.run(mount + ["true"], capture_output=True, check=False)
+        if done.returncode != 0:
+            self.skipTest("no right to mount a file system")
+        done = subprocess.run(mount + [os.path.join(harness.BIN, "hsmdkim"), "-f", "-x", conf], capture_output=True, timeout=60, check=False)
+        self.assertEqual(69, done.returncode)
+        self.assertIn(b"ReadWritePaths=", done.stderr)
+
     def test_second_daemon_on_the_same_socket(self):
         first = self.file_key_daemon()
         result = self.run_program("-f", "-x", first.conf)

@@ -54,6 +54,9 @@ struct settings_warnings {
 	size_t count;
 };
 
+/** Append a copy of text; out of memory loses the warning, never the load. w may be NULL. */
+void settings_warn(struct settings_warnings *w, const char *text);
+
 void settings_warnings_done(struct settings_warnings *w);
 
 /** All defaults. @return NULL when memory is short */

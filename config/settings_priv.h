@@ -94,7 +94,4 @@ void settings_origin_done(struct settings_origin *origin);
 
 bool setting_is_default(const struct setting_row *row, const void *field);
 
-/** Append a copy of text; out of memory loses the warning, never the load. w may be NULL. */
-void settings_warn(struct settings_warnings *w, const char *text);
-
 #endif

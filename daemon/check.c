@@ -3,6 +3,7 @@
 
 #include "config/handover.h"
 #include "daemon/child.h"
+#include "daemon/doubts.h"
 #include "daemon/keysource.h"
 #include "daemon/listen.h"
 #include "daemon/migration.h"
@@ -77,9 +78,6 @@ static void print_snapshot(const struct snapshot *snapshot)
 	if (headers != NULL)
 		(void)printf("header fields that are signed: %s\n", headers);
 	free(headers);
-	if (!snapshot_signs_loopback(snapshot))
-		(void)fprintf(stderr, "warning: InternalHosts does not hold 127.0.0.1: Postfix's "
-				      "bounces and mail from sendmail(1) will not be signed\n");
 }
 
 static enum err print_report(const struct generation_source *source,
@@ -108,10 +106,9 @@ static enum err print_report(const struct generation_source *source,
 	return ERR_OK;
 }
 
-static enum err check_tables(const struct generation_source *source, struct generation *g,
-			     size_t warnings, struct err_detail *detail)
+static enum err check_tables(struct generation *g, struct snapshot **ret_snapshot,
+			     struct settings_warnings *warnings, struct err_detail *detail)
 {
-	AUTO(snapshot_unref) struct snapshot *snapshot = NULL;
 	struct listen_addr addr;
 	enum err err = check_in_signer(g, detail);
 
@@ -119,12 +116,24 @@ static enum err check_tables(const struct generation_source *source, struct gene
 		err = keysource_check(g->settings, g->milter, detail);
 	if (err != ERR_OK)
 		return err;
-	err = snapshot_new(g->number, g->settings, g->milter, &snapshot, detail);
+	err = snapshot_new(g->number, g->settings, g->milter, ret_snapshot, detail);
 	g->settings = NULL; /* the snapshot's now */
 	g->milter = NULL;
-	if (err == ERR_OK && snapshot->settings->socket != NULL)
-		err = listen_parse(snapshot->settings->socket, &addr, detail);
-	return err == ERR_OK ? print_report(source, snapshot, g->signer, warnings, detail) : err;
+	if (err != ERR_OK)
+		return err;
+	doubts_find(*ret_snapshot, true, warnings);
+	if ((*ret_snapshot)->settings->socket != NULL)
+		err = listen_parse((*ret_snapshot)->settings->socket, &addr, detail);
+	return err;
+}
+
+static void print_source(const struct generation_source *source)
+{
+	if (source->path != NULL)
+		(void)printf("configuration: %s\n", source->path);
+	else
+		(void)printf("no configuration file: this is about the built-in defaults and the "
+			     "command line; -x FILE names one\n");
 }
 
 /* Read once more: the settings may be the snapshot's by now, and gone with it. */
@@ -139,18 +148,23 @@ static void place_error(const struct generation_source *source, struct err_detai
 int check_configuration(const struct generation_source *source)
 {
 	AUTO(generation_free) struct generation *g = NULL;
+	AUTO(snapshot_unref) struct snapshot *snapshot = NULL;
 	struct generation_source quiet = *source;
 	struct settings_warnings warnings = { NULL, 0 };
 	struct err_detail detail = { "" };
-	enum err err = generation_enter_base(source, &detail);
+	enum err err;
 
+	print_source(source);
+	err = generation_enter_base(source, &detail);
 	quiet.never_ask = true;
 	if (err == ERR_OK)
 		err = generation_read(&quiet, NULL, 1, &g, &warnings, &detail);
+	if (err == ERR_OK)
+		err = check_tables(g, &snapshot, &warnings, &detail);
 	for (size_t i = 0; i < warnings.count; i++)
 		(void)fprintf(stderr, "warning: %s\n", warnings.texts[i]);
 	if (err == ERR_OK)
-		err = check_tables(source, g, warnings.count, &detail);
+		err = print_report(source, snapshot, g->signer, warnings.count, &detail);
 	if (err != ERR_OK)
 		place_error(source, &detail);
 	settings_warnings_done(&warnings);

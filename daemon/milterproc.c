@@ -10,6 +10,7 @@
 #include "config/handover.h"
 #include "config/logsetup.h"
 #include "config/question.h"
+#include "daemon/doubts.h"
 #include "daemon/keysource.h"
 #include "daemon/milter.h"
 #include "daemon/sandbox.h"
@@ -108,15 +109,14 @@ static enum err enter_sandbox(struct proc *p)
 
 static enum err commit(struct proc *p, uint32_t generation)
 {
+	struct settings_warnings warnings = { NULL, 0 };
 	enum err err;
 
 	if (p->loaded == NULL || p->loaded->generation != generation)
 		return ERR_PROTOCOL;
 	logsetup_apply(p->loaded->settings);
-	if (!snapshot_signs_loopback(p->loaded))
-		log_line(LOG_LEVEL_WARNING,
-			 "InternalHosts does not hold 127.0.0.1: Postfix's bounces and mail from "
-			 "sendmail(1) will not be signed; add it");
+	doubts_find(p->loaded, false, &warnings);
+	logsetup_warnings(&warnings);
 	snapshot_switch(p->env.slot, p->loaded);
 	p->loaded = NULL;
 	err = enter_sandbox(p);

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "keytable/lmdbfile.h"
+#include "keytable/rowdoubt.h"
 
 #include <stdlib.h>
 
@@ -134,6 +135,31 @@ enum err signtable_check_spec(const char *spec, struct files *files,
 		e = signtable_check(&t, known, ctx, detail);
 	dataset_free(&t.set);
 	return e;
+}
+
+struct doubting {
+	bool is_pattern;
+	bool (*fn)(void *ctx, struct slice key, const char *origin, const char *what);
+	void *ctx;
+};
+
+static bool doubt_row(void *ctx, struct slice key, struct slice value, const char *origin)
+{
+	const struct doubting *d = ctx;
+	const char *what = rowdoubt_signing(key, d->is_pattern);
+
+	(void)value;
+	return what == NULL || d->fn(d->ctx, key, origin, what);
+}
+
+enum err signtable_each_doubt(const struct signtable *table,
+			      bool (*fn)(void *ctx, struct slice key, const char *origin,
+					 const char *what),
+			      void *ctx)
+{
+	struct doubting d = { dataset_is_pattern(table->set), fn, ctx };
+
+	return dataset_each(table->set, doubt_row, &d);
 }
 
 /* One look-up of an author, while it runs. */

@@ -48,9 +48,16 @@ NODISCARD enum err signtable_check(const struct signtable *table,
 				   bool (*known)(void *ctx, struct slice key_name), void *ctx,
 				   struct err_detail *detail);
 
+/** Rows that are right and can match no mail (keytable/rowdoubt.h), in file order. @param what is
+ * wrong, and how to mend it; fn returns false to stop @return as dataset_each() */
+NODISCARD enum err signtable_each_doubt(const struct signtable *table,
+					bool (*fn)(void *ctx, struct slice key, const char *origin,
+						   const char *what),
+					void *ctx);
+
 /**
- * The same for a table that is not needed otherwise, in one walk; rows of a live one (lmdb:) are
- * not looked at.
+ * signtable_check() for a table that is not needed otherwise, in one walk; rows of a live one
+ * (lmdb:) are not looked at.
  * @return as dataset_open() and signtable_check()
  */
 NODISCARD enum err signtable_check_spec(const char *spec, struct files *files,

@@ -14,6 +14,11 @@ class Check(harness.Case):
     def tables(self, keys, signers="example.com k1\n"):
         return f"Mode s\nKeyTable {self.write('KeyTable', keys)}\nSigningTable {self.write('SigningTable', signers)}\n"
 
+    def own_key(self, name):
+        harness.make_key_file(self.path(name))
+        os.chown(self.path(name), os.geteuid(), os.getegid())
+        return self.path(name)
+
     def test_report(self):
         harness.make_key_file(self.path("one.pem"))
         os.chmod(self.path("one.pem"), 0o644)
@@ -75,6 +80,36 @@ class Check(harness.Case):
                 run = self.check("Mode sv\n\n" + lines)
                 self.assertEqual(78, run.returncode, run.stdout)
                 self.assertIn(f"hsmdkim: {self.path('opendkim.conf')}:3: {text}", run.stderr)
+
+    def test_rows_that_can_match_no_mail(self):
+        """They are no error, but mail would leave unsigned in silence: named with file and line, and how to mend them."""
+        self.own_key("k.pem")
+        keys = self.write("KeyTable", f"k1 example.com:s1:{self.path('k.pem')}\n")
+        for prefix, row, mend in (("", "*@example.com k1", "write refile: before the table's path"), ("", "@example.com k1", "without '@'"),
+                                  ("refile:", "example.com k1", "write *@example.com"), ("refile:", "@example.com k1", "write *@ for @"),
+                                  ("refile:", "*@a.example,*@b.example k1", "one pattern a line")):
+            with self.subTest(prefix=prefix, row=row):
+                signers = self.write("SigningTable", f"# rows\n{row}\n")
+                run = self.check(f"Mode s\nKeyTable {keys}\nSigningTable {prefix}{signers}\n")
+                self.assertEqual(0, run.returncode, run.stderr)
+                self.assertIn(f"warning: {signers}:2: '{row.split()[0]}' can match no sender", run.stderr)
+                self.assertIn(mend, run.stderr)
+        for domain, text in (("= example.com", "Domain holds no domain"), ("example.com example.org", "separate domains with ','"),
+                             ("@example.com", "write it without '@'"), ("*.example.com", "SubDomains yes")):
+            with self.subTest(domain=domain):
+                run = self.check(f"Mode s\nDomain {domain}\nSelector s1\nKeyFile {self.path('k.pem')}\n")
+                self.assertIn(text, run.stderr)
+        many = self.write("SigningTable", "".join(f"*@d{i}.example k1\n" for i in range(100)))
+        run = self.check(f"Mode s\nKeyTable {keys}\nSigningTable {many}\n")
+        self.assertIn("SigningTable: 80 more rows can match no sender\n", run.stderr)
+        good = self.write("SigningTable", "example.com k1\n.example.com k1\na@.example.com k1\na@b.example k1\npostmaster@* k1\n* k1\n")
+        self.assertNotIn("can match no", self.check(f"Mode s\nKeyTable {keys}\nSigningTable {good}\n").stderr)
+
+    def test_what_was_read_is_named(self):
+        run = self.check("Mode v\n")
+        self.assertTrue(run.stdout.startswith(f"configuration: {self.path('opendkim.conf')}\n"), run.stdout)
+        self.assertNotIn("nothing will be signed", run.stderr)
+        self.assertIn("nothing will be signed", self.check("Mode s\n").stderr)
 
     def test_rows_of_lmdb_tables_are_walked(self):
         harness.need(self, os.access(os.path.join(harness.BIN, "hsmdkim-mktable"), os.X_OK), "hsmdkim-mktable")

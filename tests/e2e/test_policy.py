@@ -48,6 +48,12 @@ class Policy(harness.Case):
         daemon = self.file_key_daemon({"InternalHosts": "10.0.0.0/8"}, allowed=["InternalHosts does not hold 127.0.0.1"])
         daemon.expect("warning: .*127\\.0\\.0\\.1")
 
+    def test_warns_of_rows_that_can_match_no_mail(self):
+        keys = self.write("KeyTable", "k1 example.com:sel:/nonexistent.pem\n")
+        signers = self.write("SigningTable", "# OpenDKIM's classic mistake\n*@example.com k1\n")
+        daemon = self.daemon({"KeyTable": keys, "SigningTable": signers}, allowed=["can match no sender", "key k1 cannot be used"])
+        daemon.expect("warning: .*SigningTable:2: '\\*@example.com' can match no sender: .*refile:")
+
     def test_macros(self):
         daemon = self.file_key_daemon({"MTA": "submission", "MacroList": "{mark}=out|relay"})
         stranger = dict(host=STRANGER.host, address=STRANGER.address)

@@ -3,6 +3,7 @@
 #include "tests/unit/tables.h"
 
 #include "base/arena.h"
+#include "keytable/rowdoubt.h"
 #include "keytable/signtable.h"
 
 static struct arena *arena;
@@ -284,9 +285,48 @@ static void a_million_rows_open_fast(void **state)
 		      signtable_count(t), cpu_ms() - start);
 }
 
+/* Rows that nothing can match, and those that look odd and can. */
+static void test_doubts(void **state)
+{
+	static const char *const bad_exact[] = { "*@example.com", "@example.com",
+						 "*.example.com", "a@*.example.com",
+						 "*@*",		  "a.example,b.example" };
+	static const char *const good_exact[] = {
+		"*",
+		"a@*",
+		"example.com",
+		".example.com",
+		"a@.example.com",
+		"a*b@example.com",
+		"b\xc3\xbc.example",
+	};
+	static const char *const bad_pattern[] = { "example.com", "@example.com",  "*@.example.com",
+						   "*@a,*@b",	  "(a|b).example", ".example.com" };
+	static const char *const good_pattern[] = { "*",     "*@*",	     "*@example.com",
+						    "a@*",   "*example.com", "*@(a|b).example",
+						    "[^x]+", "*.example.com" };
+	static const char *const bad_domain[] = { "a b", "@a.example", "*.a.example",
+						  ".a.example" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad_exact); i++)
+		assert_non_null(rowdoubt_signing(slice_str(bad_exact[i]), false));
+	for (size_t i = 0; i < ARRAY_LEN(good_exact); i++)
+		assert_null(rowdoubt_signing(slice_str(good_exact[i]), false));
+	for (size_t i = 0; i < ARRAY_LEN(bad_pattern); i++)
+		assert_non_null(rowdoubt_signing(slice_str(bad_pattern[i]), true));
+	for (size_t i = 0; i < ARRAY_LEN(good_pattern); i++)
+		assert_null(rowdoubt_signing(slice_str(good_pattern[i]), true));
+	for (size_t i = 0; i < ARRAY_LEN(bad_domain); i++)
+		assert_non_null(rowdoubt_domain(slice_str(bad_domain[i]), false));
+	assert_null(rowdoubt_domain(SLICE_LIT("*"), false));
+	assert_null(rowdoubt_domain(SLICE_LIT("example.com"), false));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(exact_tables_are_asked_in_opendkims_order),
 		cmocka_unit_test(what_no_form_covers_is_not_signed),
 		cmocka_unit_test(percent_stands_for_the_authors_domain),

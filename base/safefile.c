@@ -3,6 +3,8 @@
 #include "base/safefile.h"
 
 #include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -79,4 +81,20 @@ enum err safefile_check(const char *path, uid_t owner, struct err_detail *detail
 	}
 	free(real);
 	return err;
+}
+
+void safefile_explain_denied(const char *path, struct err_detail *detail)
+{
+	char room[4096];
+	char number[24];
+	struct passwd entry;
+	struct passwd *found = NULL;
+	const char *name = number;
+
+	(void)snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
+	if (getpwuid_r(geteuid(), &entry, room, sizeof(room), &found) == 0 && found != NULL)
+		name = entry.pw_name;
+	err_detail_set(detail,
+		       "cannot be read by user %s: chown %s %s, and let it enter the folders above",
+		       name, name, path);
 }

@@ -19,4 +19,8 @@
  */
 NODISCARD enum err safefile_check(const char *path, uid_t owner, struct err_detail *detail);
 
+/** For a file that this process may not read: set the detail to who cannot read it and the command
+ * that mends it. */
+void safefile_explain_denied(const char *path, struct err_detail *detail);
+
 #endif

@@ -21,13 +21,19 @@
 #define SIGNER_CHECK_MS 600000
 
 /* @return what the process at sock says of the tables; it ends then */
-static enum err ask_signer(const struct generation *g, int sock, struct err_detail *detail)
+static enum err ask_signer(const struct generation *g, int sock, struct settings_warnings *warnings,
+			   struct err_detail *detail)
 {
 	struct handover_msg msg;
 	enum err err = generation_send_signer(g, sock);
 
 	if (err == ERR_OK)
 		err = handover_recv(sock, SIGNER_CHECK_MS, &msg);
+	while (err == ERR_OK && msg.type == HANDOVER_NOTE) {
+		settings_warn(warnings, msg.text != NULL ? msg.text : "");
+		handover_msg_done(&msg);
+		err = handover_recv(sock, SIGNER_CHECK_MS, &msg);
+	}
 	if (err != ERR_OK) {
 		err_detail_set(detail, "the signer process cannot check the tables: %s",
 			       err_text(err));
@@ -41,19 +47,22 @@ static enum err ask_signer(const struct generation *g, int sock, struct err_deta
 	return err;
 }
 
-/* KeyTable, TokenTable and URIs are checked by the program that uses them, without a key, a token
- * or a module. */
-static enum err check_in_signer(const struct generation *g, struct err_detail *detail)
+/* KeyTable, TokenTable and URIs are checked by the program that uses them, as the user that it will
+ * be, without a key, a token or a module. */
+static enum err check_in_signer(const struct generation *g, struct settings_warnings *warnings,
+				struct err_detail *detail)
 {
 	char path[PATH_MAX];
 	char *const argv[] = { (char[]){ CHILD_SIGNER_PROGRAM },
 			       (char[]){ HANDOVER_CHECK_ARGUMENT }, NULL };
-	const struct child_user same = { .set = false };
-	const struct child_program program = { .path = path, .argv = argv, .user = &same };
+	struct child_user user = { .set = false };
+	const struct child_program program = { .path = path, .argv = argv, .user = &user };
 	int pair[2];
 	pid_t pid = 0;
-	enum err err = child_program_path(CHILD_SIGNER_PROGRAM, path, sizeof(path));
+	enum err err = generation_signer_user(g->settings, &user, detail);
 
+	if (err == ERR_OK)
+		err = child_program_path(CHILD_SIGNER_PROGRAM, path, sizeof(path));
 	if (err != ERR_OK)
 		return err;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
@@ -61,7 +70,7 @@ static enum err check_in_signer(const struct generation *g, struct err_detail *d
 	err = child_spawn(&program, pair[1], &pid, detail);
 	(void)close(pair[1]);
 	if (err == ERR_OK)
-		err = ask_signer(g, pair[0], detail);
+		err = ask_signer(g, pair[0], warnings, detail);
 	(void)close(pair[0]);
 	if (pid > 0)
 		(void)waitpid(pid, NULL, 0);
@@ -110,7 +119,7 @@ static enum err check_tables(struct generation *g, struct snapshot **ret_snapsho
 			     struct settings_warnings *warnings, struct err_detail *detail)
 {
 	struct listen_addr addr;
-	enum err err = check_in_signer(g, detail);
+	enum err err = check_in_signer(g, warnings, detail);
 
 	if (err == ERR_OK)
 		err = keysource_check(g->settings, g->milter, detail);

@@ -91,6 +91,9 @@ void doubts_find(const struct snapshot *snapshot, bool thorough, struct settings
 		doubt_signing_table(snapshot, thorough, warnings);
 		doubt_domain(snapshot, warnings);
 	}
+	if (thorough && signs && s->pkcs11_module != NULL && s->pkcs11_pin_source == NULL)
+		settings_warn(warnings, "PKCS11PinSource is not set: there will be no login, and "
+					"most tokens hide their keys then");
 	if (!snapshot_signs_loopback(snapshot))
 		settings_warn(warnings,
 			      "InternalHosts does not hold 127.0.0.1: Postfix's bounces and mail "

@@ -3,7 +3,6 @@
 
 #include "base/safefile.h"
 #include "config/handover.h"
-#include "daemon/child.h"
 #include "daemon/pins.h"
 #include "keytable/tokentable.h"
 
@@ -55,16 +54,24 @@ enum err generation_enter_base(const struct generation_source *source, struct er
 	return ERR_CONFIG;
 }
 
-enum err generation_key_owner(const struct settings *s, uid_t *ret_owner, struct err_detail *detail)
+enum err generation_signer_user(const struct settings *s, struct child_user *ret_user,
+				struct err_detail *detail)
 {
 	bool own = s->signer_user_id != NULL;
 	const char *spec = own ? s->signer_user_id : s->user_id;
-	struct child_user user = { .uid = geteuid() };
-	enum err err = ERR_OK;
 
-	if (spec != NULL)
-		err = child_user_find(own ? "SignerUserID" : "UserID", spec, &user, detail);
-	*ret_owner = user.uid;
+	*ret_user = (struct child_user){ .set = false };
+	return spec != NULL
+		       ? child_user_find(own ? "SignerUserID" : "UserID", spec, ret_user, detail)
+		       : ERR_OK;
+}
+
+enum err generation_key_owner(const struct settings *s, uid_t *ret_owner, struct err_detail *detail)
+{
+	struct child_user user;
+	enum err err = generation_signer_user(s, &user, detail);
+
+	*ret_owner = user.set ? user.uid : geteuid();
 	return err;
 }
 

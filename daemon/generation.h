@@ -7,6 +7,7 @@
 
 #include "config/files.h"
 #include "config/settings.h"
+#include "daemon/child.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -71,6 +72,10 @@ void generation_free(struct generation **generation);
 /** Hand it to a child. The milter's settings leave out where keys and PINs are. */
 NODISCARD enum err generation_send_signer(const struct generation *g, int sock);
 NODISCARD enum err generation_send_milter(const struct generation *g, int sock);
+
+/** The user that the signer process becomes; not set: none is named. @return ERR_CONFIG */
+NODISCARD enum err generation_signer_user(const struct settings *s, struct child_user *ret_user,
+					  struct err_detail *detail);
 
 /** Whom key and PIN files may belong to besides root: the user who signs with them. @return
  * ERR_CONFIG */

@@ -182,7 +182,8 @@ const char *reply_advice(enum err e)
 		[ERR_MODULE] = "check PKCS11Module or the TokenTable",
 		[ERR_KEY_CHANGED] = "nothing, if the key was just replaced: the next try uses it",
 		[ERR_KEY_UNKNOWN] = "add the key to the KeyTable, then reload",
-		[ERR_KEY_MISSING] = "check the key's URI or path in the KeyTable",
+		[ERR_KEY_MISSING] =
+			"check the key's URI or path in the KeyTable, and who may read it",
 		[ERR_KEY_BAD] = "make a new key with hsmdkim-genkey",
 		[ERR_KEY_TOO_SMALL] = "make a larger key with hsmdkim-genkey",
 		[ERR_FILE_UNSAFE] = "take the rights of others from the file",

@@ -130,6 +130,16 @@ static ssize_t read_file(const char *path, char *out, size_t size)
 	return n;
 }
 
+static enum err missing(const char *path, int error, struct err_detail *detail)
+{
+	if (error == EACCES)
+		safefile_explain_denied(path, detail);
+	else
+		err_detail_set(detail, "%s", strerror(error));
+	err_detail_prefix(detail, "%s: ", path);
+	return ERR_KEY_MISSING;
+}
+
 enum err filekey_from_path(const char *path, bool safe_only, struct filekey **ret_key,
 			   struct err_detail *detail)
 {
@@ -140,7 +150,7 @@ enum err filekey_from_path(const char *path, bool safe_only, struct filekey **re
 	if (safe_only) {
 		e = safefile_check(path, geteuid(), detail);
 		if (e == ERR_IO)
-			e = ERR_KEY_MISSING;
+			return missing(path, access(path, R_OK) == 0 ? ENOENT : errno, detail);
 		if (e != ERR_OK)
 			return e;
 	}
@@ -149,15 +159,14 @@ enum err filekey_from_path(const char *path, bool safe_only, struct filekey **re
 		return ERR_NOMEM;
 	n = read_file(path, text, KEY_FILE_BYTES + 1);
 	if (n < 0) {
-		err_detail_set(detail, "%s", strerror(errno));
-		e = ERR_KEY_MISSING;
+		e = missing(path, errno, detail);
 	} else {
 		e = filekey_from_text(slice_of(text, (size_t)n), ret_key, detail);
+		if (e != ERR_OK)
+			err_detail_prefix(detail, "%s: ", path);
 	}
 	OPENSSL_cleanse(text, KEY_FILE_BYTES + 1);
 	free(text);
-	if (e != ERR_OK)
-		err_detail_prefix(detail, "%s: ", path);
 	return e;
 }
 

@@ -2,15 +2,20 @@
 #include "signer/keyring.h"
 
 #include "base/hash.h"
+#include "base/safefile.h"
 #include "base/text.h"
 #include "keytable/signtable.h"
 #include "pkcs11/uri.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Opened keys that are kept: a newcomer takes the place of what hashes to the same one. */
 #define PLACES 65536u
+/* -n looks at the files of so many rows. */
+#define ACCESS_CHECK_MAX 10000u
 
 struct place {
 	struct signkey *key;
@@ -32,6 +37,7 @@ struct keyring {
 /* ---- tables ---- */
 
 struct uri_check {
+	const struct settings *settings;
 	struct err_detail *detail;
 	enum err err;
 };
@@ -45,6 +51,16 @@ static bool check_uri(void *ctx, const struct keytable_row *row, const char *ori
 	if (row->kind != KEYREF_URI)
 		return true;
 	check->err = p11_uri_parse(row->ref, P11_URI_KEY, &uri, check->detail);
+	if (check->err == ERR_OK && check->settings->pkcs11_module == NULL &&
+	    check->settings->token_table == NULL) {
+		char name[80];
+
+		err_detail_set(check->detail,
+			       "key '%s' is on a token, and there is none: set PKCS11Module and "
+			       "PKCS11PinSource, or TokenTable",
+			       text_sanitize(row->name, name, sizeof(name)));
+		check->err = ERR_CONFIG;
+	}
 	if (check->err != ERR_OK)
 		err_detail_prefix(check->detail, "%s: ", origin);
 	return check->err == ERR_OK;
@@ -53,7 +69,7 @@ static bool check_uri(void *ctx, const struct keytable_row *row, const char *ori
 static enum err open_table(struct keyring *r, struct err_detail *detail)
 {
 	const struct settings *s = r->settings;
-	struct uri_check check = { .detail = detail, .err = ERR_OK };
+	struct uri_check check = { .settings = s, .detail = detail, .err = ERR_OK };
 	enum err e = ERR_OK;
 
 	if (s->key_table != NULL) {
@@ -141,7 +157,7 @@ static enum err check_token_uris(const struct keyring *r, struct err_detail *det
 static enum err check_live_tables(struct keyring *r, struct err_detail *detail)
 {
 	AUTO(signtable_free) struct signtable *signers = NULL;
-	struct uri_check check = { .detail = detail, .err = ERR_OK };
+	struct uri_check check = { .settings = r->settings, .detail = detail, .err = ERR_OK };
 	enum err e = ERR_OK;
 
 	if (r->table != NULL && keytable_is_live(r->table)) {
@@ -161,8 +177,42 @@ static enum err check_live_tables(struct keyring *r, struct err_detail *detail)
 	return e;
 }
 
+struct access_check {
+	void (*warn)(const char *text);
+	size_t rows;
+};
+
+static bool check_access(void *ctx, const struct keytable_row *row, const char *origin)
+{
+	struct access_check *check = ctx;
+	struct err_detail detail = { "" };
+	char name[80];
+	char *path = NULL;
+
+	if (row->kind == KEYREF_FILE && slice_find(row->ref, '%') == row->ref.len)
+		path = slice_dup(row->ref);
+	if (path != NULL && access(path, R_OK) != 0 && errno == EACCES) {
+		safefile_explain_denied(path, &detail);
+		err_detail_prefix(&detail, "%s: key '%s': %s ", origin,
+				  text_sanitize(row->name, name, sizeof(name)), path);
+		check->warn(detail.text);
+	}
+	free(path);
+	return ++check->rows < ACCESS_CHECK_MAX;
+}
+
+/* KeyFile comes as a descriptor; the files of a KeyTable are opened by the user that we are. */
+static enum err check_key_files(const struct keyring *r, void (*warn)(const char *text))
+{
+	struct access_check check = { warn, 0 };
+
+	if (r->settings->key_table == NULL || r->table == NULL)
+		return ERR_OK;
+	return keytable_each(r->table, check_access, &check);
+}
+
 enum err keyring_check(const struct settings *settings, struct files *files,
-		       struct err_detail *detail)
+		       void (*warn)(const char *text), struct err_detail *detail)
 {
 	struct keyring r = { .settings = (struct settings *)settings, .files = files };
 	enum err e = open_table(&r, detail);
@@ -173,6 +223,8 @@ enum err keyring_check(const struct settings *settings, struct files *files,
 		e = check_live_tables(&r, detail);
 	if (e == ERR_OK)
 		e = check_token_uris(&r, detail);
+	if (e == ERR_OK)
+		e = check_key_files(&r, warn);
 	keytable_free(&r.table);
 	return e;
 }

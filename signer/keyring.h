@@ -28,11 +28,12 @@ NODISCARD enum err keyring_new(uint32_t number, struct settings *settings, struc
 			       struct keyring **ret_ring, struct err_detail *detail);
 /**
  * For -n: all that keyring_new() checks, every row of lmdb: tables, too; no key, token or module is
- * touched.
+ * used. Key files are opened, not read.
+ * @param warn gets a text for each file of the first rows that this process may not read
  * @return as keyring_new()
  */
 NODISCARD enum err keyring_check(const struct settings *settings, struct files *files,
-				 struct err_detail *detail);
+				 void (*warn)(const char *text), struct err_detail *detail);
 
 struct keyring *keyring_ref(struct keyring *ring);
 void keyring_unref(struct keyring **ring);

@@ -518,6 +518,11 @@ void signer_process_run(void)
 		turn(&p);
 }
 
+static void note_warning(const char *text)
+{
+	say(HANDOVER_NOTE, 0, text);
+}
+
 int signer_process_check(void)
 {
 	struct handover_msg msg;
@@ -526,7 +531,7 @@ int signer_process_check(void)
 
 	if (e != ERR_OK || msg.type != HANDOVER_LOAD)
 		return SIGNER_EXIT_LOST;
-	e = keyring_check(msg.settings, msg.files, &detail);
+	e = keyring_check(msg.settings, msg.files, note_warning, &detail);
 	if (e == ERR_OK)
 		say(HANDOVER_LOADED, msg.generation, NULL);
 	else

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """hsmdkim -n over an opendkim.conf: right or wrong with file and line, and the report of what is left to do."""
 import os
+import pwd
 import subprocess
 
 import harness
@@ -26,7 +27,7 @@ class Check(harness.Case):
         run = self.check(conf + "Statistics /x\nMultipleSignatures yes\nPKCS11Module /m.so\n")
         self.assertEqual(0, run.returncode, run.stderr)
         self.assertIn("Statistics", run.stderr)
-        for text in ("works: PKCS11Module Mode KeyTable SigningTable MultipleSignatures\n", "KeyTable: 3 keys\n", "see the 1 warning\n",
+        for text in ("works: PKCS11Module Mode KeyTable SigningTable MultipleSignatures\n", "KeyTable: 3 keys\n", "see the 2 warnings\n",
                      "MultipleSignatures: all rows", f"--token 'pkcs11:token=LABEL' -d 'example.com' -s 's1' --import '{self.path('one.pem')}'\n",
                      "-d 'DOMAIN' -s 's2' --import '/keys/%.pem'\n", "keys: 1 on tokens, 2 in files, 0 in the table itself\n",
                      f"chmod 0600 {self.path('one.pem')}"):
@@ -104,6 +105,25 @@ class Check(harness.Case):
         self.assertIn("SigningTable: 80 more rows can match no sender\n", run.stderr)
         good = self.write("SigningTable", "example.com k1\n.example.com k1\na@.example.com k1\na@b.example k1\npostmaster@* k1\n* k1\n")
         self.assertNotIn("can match no", self.check(f"Mode s\nKeyTable {keys}\nSigningTable {good}\n").stderr)
+
+    def test_a_key_on_a_token_needs_a_token(self):
+        conf = self.tables("# no PKCS11Module\nk1 example.com:s1:pkcs11:token=T;object=k\n")
+        run = self.check(conf)
+        self.assertEqual(78, run.returncode, run.stdout)
+        self.assertIn(f"{self.path('KeyTable')}:2: key 'k1' is on a token, and there is none: set PKCS11Module", run.stderr)
+        run = self.check(conf + "PKCS11Module /m.so\n")
+        self.assertEqual(0, run.returncode, run.stderr)
+        self.assertIn("PKCS11PinSource is not set", run.stderr)
+
+    def test_a_key_file_that_the_user_cannot_read(self):
+        harness.need(self, os.geteuid() == 0, "root")
+        key = self.own_key("k.pem")
+        os.chmod(os.path.dirname(key), 0o755)
+        conf = self.tables(f"k1 example.com:s1:{key}\n") + f"UserID {harness.USER}\n"
+        run = self.check(conf)
+        self.assertIn(f"KeyTable:1: key 'k1': {key} cannot be read by user {harness.USER}: chown {harness.USER} {key}", run.stderr)
+        os.chown(key, pwd.getpwnam(harness.USER).pw_uid, -1)
+        self.assertNotIn("cannot be read", self.check(conf).stderr)
 
     def test_what_was_read_is_named(self):
         run = self.check("Mode v\n")

@@ -10,9 +10,11 @@
 #include "daemon/snapshot.h"
 #include "keytable/keytable.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -115,14 +117,69 @@ static enum err print_report(const struct generation_source *source,
 	return ERR_OK;
 }
 
+/* A warning only: a service manager may make the folder when it starts us. */
+static void doubt_folder(const char *setting, const char *path, struct settings_warnings *warnings)
+{
+	size_t slash = slice_rfind(slice_str(path), '/');
+	char folder[PATH_MAX];
+	char line[PATH_MAX + 128];
+
+	if (slash == 0 || path[slash] != '/' || slash >= sizeof(folder))
+		return;
+	memcpy(folder, path, slash);
+	folder[slash] = '\0';
+	if (access(folder, F_OK) == 0)
+		return;
+	(void)snprintf(line, sizeof(line),
+		       "%s: folder %s: %s; a start fails unless the service manager makes it",
+		       setting, folder, strerror(errno));
+	settings_warn(warnings, line);
+}
+
+/* What a start finds when it listens, without listening. */
+static enum err check_places(const struct settings *s, struct settings_warnings *warnings,
+			     struct err_detail *detail)
+{
+	struct listen_addr addr;
+	enum err err;
+
+	if (s->pid_file != NULL)
+		doubt_folder("PidFile", s->pid_file, warnings);
+	if (s->socket == NULL) {
+		settings_warn(warnings, "Socket is not set: a start fails without it, -p, or a "
+					"socket of the service manager");
+		return ERR_OK;
+	}
+	err = listen_parse(s->socket, &addr, detail);
+	if (err == ERR_OK)
+		err = listen_check(&addr, detail);
+	if (err == ERR_OK && addr.kind == LISTEN_UNIX)
+		doubt_folder("Socket", addr.path, warnings);
+	return err;
+}
+
+/* Where key records come from; a resolver is started, and asks nobody. */
+static enum err check_keysource(const struct generation *g, struct err_detail *detail)
+{
+	const struct settings *s = g->settings;
+	struct dns_source *dns = NULL;
+	bool dnssec;
+	enum err err = keysource_check(s, g->milter, detail);
+
+	if (err != ERR_OK || s->test_public_keys != NULL || s->test_dns_data != NULL)
+		return err;
+	err = keysource_open(s, g->milter, &dns, &dnssec, detail);
+	dns_source_free(&dns);
+	return err;
+}
+
 static enum err check_tables(struct generation *g, struct snapshot **ret_snapshot,
 			     struct settings_warnings *warnings, struct err_detail *detail)
 {
-	struct listen_addr addr;
 	enum err err = check_in_signer(g, warnings, detail);
 
 	if (err == ERR_OK)
-		err = keysource_check(g->settings, g->milter, detail);
+		err = check_keysource(g, detail);
 	if (err != ERR_OK)
 		return err;
 	err = snapshot_new(g->number, g->settings, g->milter, ret_snapshot, detail);
@@ -131,9 +188,7 @@ static enum err check_tables(struct generation *g, struct snapshot **ret_snapsho
 	if (err != ERR_OK)
 		return err;
 	doubts_find(*ret_snapshot, true, warnings);
-	if ((*ret_snapshot)->settings->socket != NULL)
-		err = listen_parse((*ret_snapshot)->settings->socket, &addr, detail);
-	return err;
+	return check_places((*ret_snapshot)->settings, warnings, detail);
 }
 
 static void print_source(const struct generation_source *source)

@@ -207,26 +207,48 @@ static int bind_one(const struct addrinfo *ai)
 	return -1;
 }
 
-static enum err open_inet(const struct listen_addr *addr, int *ret_fd, struct err_detail *detail)
+static enum err find_inet(const struct listen_addr *addr, struct addrinfo **ret_list,
+			  struct err_detail *detail)
 {
 	struct addrinfo hints = { .ai_family = addr->kind == LISTEN_INET6 ? AF_INET6 : AF_INET,
 				  .ai_socktype = SOCK_STREAM,
 				  .ai_flags = AI_PASSIVE };
 	const char *host = addr->host[0] != '\0' ? addr->host : NULL;
+	int failed = getaddrinfo(host, addr->port, &hints, ret_list);
+
+	if (failed == 0)
+		return ERR_OK;
+	err_detail_set(detail, "cannot find port %s at host %s: %s", addr->port,
+		       host != NULL ? host : "*", gai_strerror(failed));
+	return ERR_CONFIG;
+}
+
+enum err listen_check(const struct listen_addr *addr, struct err_detail *detail)
+{
 	struct addrinfo *list = NULL;
-	int failed = getaddrinfo(host, addr->port, &hints, &list);
+	enum err err;
+
+	if (addr->kind != LISTEN_INET && addr->kind != LISTEN_INET6)
+		return ERR_OK;
+	err = find_inet(addr, &list, detail);
+	if (err == ERR_OK)
+		freeaddrinfo(list);
+	return err;
+}
+
+static enum err open_inet(const struct listen_addr *addr, int *ret_fd, struct err_detail *detail)
+{
+	struct addrinfo *list = NULL;
+	enum err err = find_inet(addr, &list, detail);
 	int fd;
 
-	if (failed != 0) {
-		err_detail_set(detail, "cannot find port %s at host %s: %s", addr->port,
-			       host != NULL ? host : "*", gai_strerror(failed));
-		return ERR_CONFIG;
-	}
+	if (err != ERR_OK)
+		return err;
 	fd = bind_one(list);
 	freeaddrinfo(list);
 	if (fd < 0) {
 		err_detail_set(detail, "cannot listen at port %s of host %s: %s", addr->port,
-			       host != NULL ? host : "*", strerror(errno));
+			       addr->host[0] != '\0' ? addr->host : "*", strerror(errno));
 		return errno == EADDRINUSE ? ERR_BUSY : ERR_IO;
 	}
 	*ret_fd = fd;

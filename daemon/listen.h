@@ -24,6 +24,9 @@ struct listen_addr {
 NODISCARD enum err listen_parse(const char *spec, struct listen_addr *ret_addr,
 				struct err_detail *detail);
 
+/** Can host and port of an address be found? Opens nothing. @return ERR_CONFIG with a detail */
+NODISCARD enum err listen_check(const struct listen_addr *addr, struct err_detail *detail);
+
 struct listen_options {
 	int umask; /**< of a Unix socket; -1: the process's own */
 	uid_t uid; /**< owner of a Unix socket; (uid_t)-1: leave it */

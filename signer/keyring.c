@@ -16,6 +16,8 @@
 #define PLACES 65536u
 /* -n looks at the files of so many rows. */
 #define ACCESS_CHECK_MAX 10000u
+/* And names so many that cannot be read. */
+#define FAULTY_LISTED_MAX 20u
 
 struct place {
 	struct signkey *key;
@@ -180,6 +182,7 @@ static enum err check_live_tables(struct keyring *r, struct err_detail *detail)
 struct access_check {
 	void (*warn)(const char *text);
 	size_t rows;
+	size_t faulty;
 };
 
 static bool check_access(void *ctx, const struct keytable_row *row, const char *origin)
@@ -191,9 +194,12 @@ static bool check_access(void *ctx, const struct keytable_row *row, const char *
 
 	if (row->kind == KEYREF_FILE && slice_find(row->ref, '%') == row->ref.len)
 		path = slice_dup(row->ref);
-	if (path != NULL && access(path, R_OK) != 0 && errno == EACCES) {
-		safefile_explain_denied(path, &detail);
-		err_detail_prefix(&detail, "%s: key '%s': %s ", origin,
+	if (path != NULL && access(path, R_OK) != 0 && ++check->faulty <= FAULTY_LISTED_MAX) {
+		if (errno == EACCES)
+			safefile_explain_denied(path, &detail);
+		else
+			err_detail_set(&detail, "%s", strerror(errno));
+		err_detail_prefix(&detail, "%s: key '%s': %s: ", origin,
 				  text_sanitize(row->name, name, sizeof(name)), path);
 		check->warn(detail.text);
 	}
@@ -204,7 +210,7 @@ static bool check_access(void *ctx, const struct keytable_row *row, const char *
 /* KeyFile comes as a descriptor; the files of a KeyTable are opened by the user that we are. */
 static enum err check_key_files(const struct keyring *r, void (*warn)(const char *text))
 {
-	struct access_check check = { warn, 0 };
+	struct access_check check = { warn, 0, 0 };
 
 	if (r->settings->key_table == NULL || r->table == NULL)
 		return ERR_OK;

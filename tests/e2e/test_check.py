@@ -27,7 +27,7 @@ class Check(harness.Case):
         run = self.check(conf + "Statistics /x\nMultipleSignatures yes\nPKCS11Module /m.so\n")
         self.assertEqual(0, run.returncode, run.stderr)
         self.assertIn("Statistics", run.stderr)
-        for text in ("works: PKCS11Module Mode KeyTable SigningTable MultipleSignatures\n", "KeyTable: 3 keys\n", "see the 2 warnings\n",
+        for text in ("works: PKCS11Module Mode KeyTable SigningTable MultipleSignatures\n", "KeyTable: 3 keys\n", "see the 3 warnings\n",
                      "MultipleSignatures: all rows", f"--token 'pkcs11:token=LABEL' -d 'example.com' -s 's1' --import '{self.path('one.pem')}'\n",
                      "-d 'DOMAIN' -s 's2' --import '/keys/%.pem'\n", "keys: 1 on tokens, 2 in files, 0 in the table itself\n",
                      f"chmod 0600 {self.path('one.pem')}"):
@@ -121,9 +121,26 @@ class Check(harness.Case):
         os.chmod(os.path.dirname(key), 0o755)
         conf = self.tables(f"k1 example.com:s1:{key}\n") + f"UserID {harness.USER}\n"
         run = self.check(conf)
-        self.assertIn(f"KeyTable:1: key 'k1': {key} cannot be read by user {harness.USER}: chown {harness.USER} {key}", run.stderr)
+        self.assertIn(f"KeyTable:1: key 'k1': {key}: cannot be read by user {harness.USER}: chown {harness.USER} {key}", run.stderr)
         os.chown(key, pwd.getpwnam(harness.USER).pw_uid, -1)
         self.assertNotIn("cannot be read", self.check(conf).stderr)
+
+    def test_what_a_start_would_refuse(self):
+        """Nothing is bound, and yet -n says what a start says."""
+        for lines, text in (("Socket inet:abc@localhost\n", "cannot find port abc"), ("Nameservers foo\n", "Nameservers:"),
+                            ("Nameservers 127.0.0.1 127.0.0.2\n", "Nameservers:")):
+            with self.subTest(lines=lines):
+                run = self.check("Mode v\n" + lines)
+                self.assertEqual(78, run.returncode, run.stdout)
+                self.assertIn(text, run.stderr)
+        for lines, text in (("", "Socket is not set"), ("Socket local:/nonexistent/d/s\n", "Socket: folder /nonexistent/d: No such file"),
+                            ("PidFile /nonexistent/d/p\n", "PidFile: folder /nonexistent/d: No such file")):
+            with self.subTest(lines=lines):
+                run = self.check("Mode v\n" + lines)
+                self.assertEqual(0, run.returncode, run.stderr)
+                self.assertIn("warning: " + text, run.stderr)
+        run = self.check(self.tables("k1 example.com:s1:/nonexistent/k.pem\n"))
+        self.assertIn("KeyTable:1: key 'k1': /nonexistent/k.pem: No such file", run.stderr)
 
     def test_what_was_read_is_named(self):
         run = self.check("Mode v\n")

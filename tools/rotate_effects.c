@@ -353,8 +353,7 @@ static enum err effect_switch(struct rotate_run *run, struct rotate_key *key,
 static enum err effect_reload(struct rotate_run *run, struct rotate_key *key,
 			      struct err_detail *detail)
 {
-	(void)key;
-	return rotate_reload(run, detail);
+	return rotate_reload(run, key, detail);
 }
 
 /* ---- revoke, destroy ---- */

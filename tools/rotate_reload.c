@@ -1,4 +1,5 @@
 /* Ways to make the daemon read its tables again. */
+#include "base/limits.h"
 #include "report/report.h"
 #include "tools/ctl.h"
 #include "tools/rotate_run.h"
@@ -60,6 +61,52 @@ static enum err ask_only(const struct rotate_run *run, const char *line, int tim
 	return e;
 }
 
+/* Is there a row with the new selector in the answer to "keys NAME"? */
+static bool lists_selector(struct slice report, const char *selector)
+{
+	struct report_section section;
+	struct slice cells[REPORT_COLUMNS_MAX];
+
+	while (report_next_section(&report, &section)) {
+		size_t column = 0;
+
+		while (column < section.column_count &&
+		       !slice_eq(section.columns[column], SLICE_LIT("selector")))
+			column++;
+		while (column < section.column_count && report_next_row(&section, cells))
+			if (slice_eq(cells[column], slice_str(selector)))
+				return true;
+	}
+	return false;
+}
+
+static enum err reload_over_socket(const struct rotate_run *run, const struct rotate_key *key,
+				   struct err_detail *detail)
+{
+	struct slice report = SLICE_LIT("");
+	struct buf question;
+	struct buf answer;
+	enum err e = ask_only(run, "reload", RELOAD_MS, detail);
+
+	buf_init(&question, LIMIT_KEY_NAME_BYTES + 16);
+	buf_init(&answer, ANSWER_BYTES_MAX);
+	buf_add_fmt(&question, "keys %s", key->name);
+	if (e == ERR_OK)
+		e = question.error;
+	if (e == ERR_OK)
+		e = ask(run, question.data, ASK_MS, &answer, &report, detail);
+	if (e == ERR_OK && !lists_selector(report, key->new.selector)) {
+		err_detail_set(detail,
+			       "hsmdkim was reloaded and does not sign with selector %s: does it "
+			       "read another KeyTable?",
+			       key->new.selector);
+		e = ERR_CONFIG;
+	}
+	buf_done(&question);
+	buf_done(&answer);
+	return e;
+}
+
 /* ---- a program ---- */
 
 static enum err run_reload(const char *path, struct err_detail *detail)
@@ -103,7 +150,8 @@ enum err rotate_reload_ready(const struct rotate_run *run, struct err_detail *de
 	return signal_daemon(s->pid_file, 0, detail);
 }
 
-enum err rotate_reload(const struct rotate_run *run, struct err_detail *detail)
+enum err rotate_reload(const struct rotate_run *run, const struct rotate_key *key,
+		       struct err_detail *detail)
 {
 	const struct settings *s = run->conf->settings;
 	enum err e = rotate_reload_known(run, detail);
@@ -113,6 +161,6 @@ enum err rotate_reload(const struct rotate_run *run, struct err_detail *detail)
 	if (run->options->reload != NULL)
 		return run_reload(run->options->reload, detail);
 	if (s->control_socket != NULL)
-		return ask_only(run, "reload", RELOAD_MS, detail);
+		return reload_over_socket(run, key, detail);
 	return signal_daemon(s->pid_file, SIGHUP, detail);
 }

@@ -74,8 +74,11 @@ NODISCARD enum err rotate_try_key(const struct rotate_run *run, const struct rot
 NODISCARD enum err rotate_reload_known(const struct rotate_run *run, struct err_detail *detail);
 /** Does that way lead to a daemon that runs? @return ERR_IO, ERR_PEER_LOST, ERR_CONFIG */
 NODISCARD enum err rotate_reload_ready(const struct rotate_run *run, struct err_detail *detail);
-/** Go it: --reload, else ControlSocket, else SIGHUP to PidFile's process. */
-NODISCARD enum err rotate_reload(const struct rotate_run *run, struct err_detail *detail);
+/** Go it: --reload, else ControlSocket, else SIGHUP to PidFile's process. Over ControlSocket the
+ * daemon is also asked whether it signs with the new selector now. @return ERR_CONFIG: it does not
+ */
+NODISCARD enum err rotate_reload(const struct rotate_run *run, const struct rotate_key *key,
+				 struct err_detail *detail);
 
 /** Run a program without a shell, input on its standard input; its output goes where ours goes.
  * @return ERR_IO with its exit status */

@@ -496,6 +496,20 @@ class WaysToReload(RotateCase):
         self.assertEqual(self.phase(), "keeping")
         self.assertEqual(self.sign_and_verify(), self.row()[1])
 
+    def test_a_daemon_with_another_table(self):
+        self.daemon_.stop()
+        with open(self.path("KeyTable"), encoding="ascii") as table:
+            text = table.read()
+        self.write("KeyTable2", text)
+        self.daemon_.configure(ControlSocket=self.path("control"), PidFile=None)
+        self.daemon_.start()
+        self.conf = self.without("KeyTable", KeyTable=self.path("KeyTable2"))
+        run = self.rotate("run")
+        self.assertEqual(run.returncode, 78)
+        self.assertIn("another KeyTable", run.stderr)
+        self.assertEqual(self.phase(), "switched")
+        self.sign_and_verify()
+
 
 class TwoServers(RotateCase):
     """The second server is a Knot of its own that gets nothing by itself."""

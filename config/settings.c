@@ -50,9 +50,16 @@ static enum err unknown_name(struct slice name, struct err_detail *detail)
 {
 	char shown[64];
 	const char *nearest = settings_nearest_name(name);
+	size_t equals = slice_find(name, '=');
+	const struct setting_row *before = settings_find_row(slice_sub(name, 0, equals));
 
 	(void)text_sanitize(name, shown, sizeof(shown));
-	if (nearest != NULL)
+	if (equals < name.len && before != NULL)
+		err_detail_set(detail,
+			       "unrecognized parameter '%s'; write '%s', a blank and the value, "
+			       "without '='",
+			       shown, before->name);
+	else if (nearest != NULL)
 		err_detail_set(detail, "unrecognized parameter '%s'; did you mean '%s'?", shown,
 			       nearest);
 	else

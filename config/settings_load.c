@@ -78,16 +78,34 @@ static struct slice cut_comment(struct slice line)
 	return line;
 }
 
+/* Bytes that an editor put into the file and that no one sees in it. */
+static enum err check_encoding(struct slice line, bool first, struct err_detail *detail)
+{
+	const char *wrong = NULL;
+
+	if (first && slice_starts(line, SLICE_LIT("\xef\xbb\xbf")))
+		wrong = "the file starts with a byte order mark: save it without one";
+	else if (first && (slice_starts(line, SLICE_LIT("\xff\xfe")) ||
+			   slice_starts(line, SLICE_LIT("\xfe\xff"))))
+		wrong = "the file is in UTF-16: save it in UTF-8";
+	else if (slice_find(line, '\0') < line.len)
+		wrong = "the line holds a NUL byte: is this a text file in UTF-8?";
+	if (wrong == NULL)
+		return ERR_OK;
+	err_detail_set(detail, "%s", wrong);
+	return ERR_CONFIG;
+}
+
 static enum err load_line(struct loader *l, struct slice line)
 {
 	const struct source *source = &l->sources[l->depth - 1];
 	struct slice rest = slice_trim(cut_comment(line));
 	size_t end = 0;
 	struct slice name;
-	enum err e;
+	enum err e = check_encoding(rest, source->line == 1, l->detail);
 
-	if (rest.len == 0)
-		return ERR_OK;
+	if (e != ERR_OK || rest.len == 0)
+		return e;
 	while (end < rest.len && !ch_is_wsp(rest.ptr[end]))
 		end++;
 	name = slice_sub(rest, 0, end);

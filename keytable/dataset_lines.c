@@ -56,15 +56,32 @@ enum err dataset_load_lines(struct dataset *set, const char *name, const char *p
 	return rows_scan(&set->rows, text, &rows_format_lines);
 }
 
+/* What a row of a list most often should have been. */
+static const char *value_advice(const struct dataset *set, struct slice key)
+{
+	struct slice prefix = slice_sub(key, 0, slice_find(key, ' '));
+
+	if (!set->kind->is_list)
+		return "has no value; write it behind the key";
+	if (prefix.len < key.len &&
+	    (slice_ieq(prefix, SLICE_LIT("refile")) || slice_ieq(prefix, SLICE_LIT("file")) ||
+	     slice_ieq(prefix, SLICE_LIT("lmdb"))))
+		return "has no value; a file is written with ':' and without a blank, as in "
+		       "refile:/path";
+	return "has no value; write NAME=VALUE, or, if it is a file, its whole path from '/' on";
+}
+
 static enum err check_values(const struct dataset *set, struct err_detail *detail)
 {
 	uint32_t row = set->rows.first_bare;
+	struct slice key;
 	char shown[80];
 
 	if (row == ROWS_NONE)
 		return ERR_OK;
-	err_detail_set(detail, "'%s' has no value; write it behind the key",
-		       text_sanitize(rows_key(&set->rows, row), shown, sizeof(shown)));
+	key = rows_key(&set->rows, row);
+	err_detail_set(detail, "'%s' %s", text_sanitize(key, shown, sizeof(shown)),
+		       value_advice(set, key));
 	dataset_place(set, rows_line(&set->rows, row), detail);
 	return ERR_CONFIG;
 }

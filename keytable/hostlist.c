@@ -91,6 +91,20 @@ static enum err check_name(const struct loading *l, struct slice name)
 	return ERR_OK;
 }
 
+/* Several hosts without a comma are one entry that no host matches. */
+static enum err check_blank(const struct loading *l, struct slice key)
+{
+	char shown[80];
+
+	if (!dataset_is_list(l->list->set) ||
+	    (slice_find(key, ' ') == key.len && slice_find(key, '\t') == key.len))
+		return ERR_OK;
+	err_detail_set(l->detail,
+		       "'%s' holds a blank: put commas between entries (OpenDKIM never matches it)",
+		       text_sanitize(key, shown, sizeof(shown)));
+	return ERR_CONFIG;
+}
+
 static bool load_row(void *ctx, struct slice key, struct slice value, const char *origin)
 {
 	struct loading *l = ctx;
@@ -101,11 +115,12 @@ static bool load_row(void *ctx, struct slice key, struct slice value, const char
 	struct ipblock block;
 
 	(void)value;
-	if (!wild && text.len != 0 && ipblock_looks_like(text)) {
+	l->e = check_blank(l, text);
+	if (l->e == ERR_OK && !wild && text.len != 0 && ipblock_looks_like(text)) {
 		l->e = ipblock_parse(text, &block, l->detail);
 		if (l->e == ERR_OK)
 			l->e = add_block(l, key, negated, &block);
-	} else {
+	} else if (l->e == ERR_OK) {
 		l->e = check_name(l, text);
 	}
 	if (l->e != ERR_OK && !dataset_is_list(l->list->set)) /* its origin has the name */

@@ -161,6 +161,37 @@ static void specs_that_do_not_work_say_what_does(void **state)
 	}
 }
 
+static void lists_that_should_be_files_say_how_files_are_written(void **state)
+{
+	static const struct {
+		const char *spec;
+		unsigned flags;
+		const char *error;
+	} cases[] = {
+		{ "KeyTable", DATASET_NEED_VALUE,
+		  "entry 1 of S: 'KeyTable' has no value; write NAME=VALUE, or, if it is a file, "
+		  "its whole path from '/' on" },
+		{ "a=b,refile /path", DATASET_NEED_VALUE,
+		  "entry 2 of S: 'refile /path' has no value; a file is written with ':' and "
+		  "without a blank, as in refile:/path" },
+		{ "a=b,c=d,a=e", DATASET_UNIQUE,
+		  "entry 3 of S: 'a' is entry 1 already; remove one (OpenDKIM takes the first "
+		  "without a word)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO(files_free) struct files *files = files_new_closed();
+		struct dataset *set = NULL;
+		struct err_detail detail = { "" };
+
+		assert_int_equal(
+			dataset_open("S", cases[i].spec, cases[i].flags, files, &set, &detail),
+			ERR_CONFIG);
+		assert_string_equal(detail.text, cases[i].error);
+	}
+}
+
 static void bad_files_name_the_line(void **state)
 {
 	static const struct {
@@ -549,6 +580,7 @@ int main(void)
 		cmocka_unit_test(case_counts_only_where_it_is_told_to),
 		cmocka_unit_test(lists_are_split_at_commas_and_the_first_equals_sign),
 		cmocka_unit_test(specs_that_do_not_work_say_what_does),
+		cmocka_unit_test(lists_that_should_be_files_say_how_files_are_written),
 		cmocka_unit_test(bad_files_name_the_line),
 		cmocka_unit_test(a_line_may_be_longer_than_any_buffer),
 		cmocka_unit_test(each_walks_the_rows_with_their_lines),

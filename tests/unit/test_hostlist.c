@@ -205,6 +205,27 @@ static void hostile_host_names_are_no_names(void **state)
 				    address("10.0.0.1", &client), NULL));
 }
 
+static void hosts_without_a_comma_are_refused(void **state)
+{
+	static const char *const lists[] = { "127.0.0.1 192.168.1.0/24", "a.example b.example",
+					     "a.example,!b.example\tc.example" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		AUTO(files_free) struct files *files = files_new_closed();
+		AUTO(hostlist_free) struct hostlist *list = NULL;
+		struct err_detail detail = { "" };
+		char place[40];
+
+		(void)snprintf(place, sizeof(place), "entry %d of InternalHosts: '",
+			       i == 2 ? 2 : 1);
+		assert_int_equal(hostlist_open("InternalHosts", lists[i], files, &list, &detail),
+				 ERR_CONFIG);
+		assert_ptr_equal(strstr(detail.text, place), detail.text);
+		assert_non_null(strstr(detail.text, "put commas between entries"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +233,7 @@ int main(void)
 		cmocka_unit_test(files_and_patterns_do_the_same),
 		cmocka_unit_test(wrong_entries_show_the_right_form),
 		cmocka_unit_test(no_list_matches_nothing),
+		cmocka_unit_test(hosts_without_a_comma_are_refused),
 		cmocka_unit_test(hostile_host_names_are_no_names),
 	};
 

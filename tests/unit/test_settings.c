@@ -154,6 +154,10 @@ static void errors_name_file_and_line(void **state)
 		{ "Include\n", "at line 1: Include: missing file name" },
 		{ "Stat\x01stics x\n", "'Stat\\x01stics'" },
 		{ "Statistics\n", "Statistics: missing value" },
+		{ "Syslog=yes\n", "'Syslog=yes'; write 'Syslog', a blank and the value" },
+		{ "Syslg=yes\n", "unrecognized parameter 'Syslg=yes'" },
+		{ "\xef\xbb\xbfMode s\n", "at line 1: the file starts with a byte order mark" },
+		{ "\xff\xfeM", "at line 1: the file is in UTF-16: save it in UTF-8" },
 	};
 
 	(void)state;

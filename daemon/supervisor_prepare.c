@@ -32,6 +32,15 @@ int supervisor_complain(enum err err, const struct err_detail *detail)
 	return exit_status(err);
 }
 
+/* Only root can become another user. */
+static void warn_same_user(const char *setting, const char *value, const struct child_user *user)
+{
+	if (value != NULL && geteuid() != 0 && user->uid != geteuid())
+		log_line(LOG_LEVEL_WARNING,
+			 "%s %s is not used: hsmdkim was not started by root and runs as user %u",
+			 setting, value, (unsigned)geteuid());
+}
+
 static enum err find_users(struct supervisor *s, struct err_detail *detail)
 {
 	const struct settings *settings = s->current->settings;
@@ -46,6 +55,10 @@ static enum err find_users(struct supervisor *s, struct err_detail *detail)
 		err = child_user_find("SignerUserID", signer, &s->child[CHILD_SIGNER].user, detail);
 	if (err == ERR_OK && geteuid() == 0 && !s->child[CHILD_MILTER].user.set)
 		log_line(LOG_LEVEL_WARNING, "UserID is not set: mail is parsed as root");
+	if (err == ERR_OK) {
+		warn_same_user("UserID", settings->user_id, &s->child[CHILD_MILTER].user);
+		warn_same_user("SignerUserID", signer, &s->child[CHILD_SIGNER].user);
+	}
 	return err;
 }
 

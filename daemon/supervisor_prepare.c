@@ -120,6 +120,7 @@ int supervisor_prepare(struct supervisor *s)
 	 */
 	enum err err = sandbox_hide_process(&detail);
 
+	logsetup_find_journal();
 	if (err == ERR_OK)
 		err = generation_enter_base(&s->options->source, &detail);
 	if (err == ERR_OK)

@@ -25,6 +25,7 @@ static const struct option_row rows[] = {
 	{ 'e', "name", "print the value of a setting and exit", NULL, NULL },
 	{ 'f', NULL, "stay in the foreground", NULL, NULL },
 	{ 'F', "seconds", "the time of signatures, with -t", NULL, NULL },
+	{ 'h', NULL, "print this text and exit; so does --help", NULL, NULL },
 	{ 'k', "key", "the private key: a pkcs11: URI or a file", "KeyFile", NULL },
 	{ 'l', NULL, "log to syslog", "Syslog", "yes" },
 	{ 'L', "min[%+]", "least part of the body that l= must cover", "Minimum", NULL },
@@ -50,12 +51,17 @@ static const struct option_row rows[] = {
 /* A letter, and a ':' when it takes an argument; a ':' before all, and the NUL. */
 #define LETTERS_BYTES (2 * ARRAY_LEN(rows) + 2)
 
+void cmdline_print_usage(const char *program, FILE *out)
+{
+	(void)fprintf(out, "usage: %s [options]\n", program);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		(void)fprintf(out, "  -%c %-13s %s\n", rows[i].letter,
+			      rows[i].argument != NULL ? rows[i].argument : "", rows[i].help);
+}
+
 static int usage(const char *program)
 {
-	(void)fprintf(stderr, "usage: %s [options]\n", program);
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		(void)fprintf(stderr, "  -%c %-13s %s\n", rows[i].letter,
-			      rows[i].argument != NULL ? rows[i].argument : "", rows[i].help);
+	cmdline_print_usage(program, stderr);
 	return EX_USAGE;
 }
 
@@ -121,6 +127,9 @@ static const char *take(struct cmdline *o, const struct option_row *row, const c
 		break;
 	case 'F':
 		return take_time(o, argument);
+	case 'h':
+		o->help = true;
+		break;
 	case 'n':
 		o->check = true;
 		break;
@@ -163,6 +172,11 @@ int cmdline_parse(int argc, char **argv, struct cmdline *ret_options)
 	char letters[LETTERS_BYTES];
 	int letter;
 
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+		options.help = true;
+		*ret_options = options;
+		return EX_OK;
+	}
 	make_letters(letters);
 	opterr = 0;
 	optind = 0; /* from the start, also after a command line that was left half-way */

@@ -5,6 +5,8 @@
 #include "daemon/generation.h"
 #include "daemon/testmode.h"
 
+#include <stdio.h>
+
 #define CMDLINE_DEFAULT_CONFIG "/etc/hsmdkim.conf"
 
 struct cmdline {
@@ -13,6 +15,7 @@ struct cmdline {
 	bool check;		      /**< -n */
 	bool version;		      /**< -V */
 	bool query;		      /**< -Q */
+	bool help;		      /**< -h, --help */
 	const char *show;	      /**< -e; NULL: not given */
 	struct testmode_options test; /**< files NULL: no -t */
 };
@@ -23,5 +26,8 @@ struct cmdline {
  * @return EX_OK; EX_USAGE
  */
 NODISCARD int cmdline_parse(int argc, char **argv, struct cmdline *ret_options);
+
+/** The letters, a line each. */
+void cmdline_print_usage(const char *program, FILE *out);
 
 #endif

@@ -34,8 +34,8 @@ static enum err check_attribute(struct slice attribute, struct err_detail *detai
 	for (size_t i = 0; i < ARRAY_LEN(forbidden); i++)
 		if (slice_ieq(name, forbidden[i])) /* the value may be a PIN: not shown */
 			return bad(detail, "pkcs11: URI names", name,
-				   "; modules and PINs stand in TokenTable or in PKCS11Module and "
-				   "PKCS11PinSource, never with a key");
+				   "which has no place with a key: modules and PINs stand in "
+				   "TokenTable or in PKCS11Module and PKCS11PinSource");
 	if (equals == attribute.len || equals == 0 || slice_find(name, '%') != name.len)
 		return bad(detail, "pkcs11: URI: attribute", name, "must be name=value (RFC 7512)");
 	return ERR_OK;

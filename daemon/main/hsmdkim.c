@@ -71,6 +71,10 @@ int main(int argc, char **argv)
 	status = cmdline_parse(argc, argv, &options);
 	if (status != EX_OK)
 		return status;
+	if (options.help) {
+		cmdline_print_usage("hsmdkim", stdout);
+		return EX_OK;
+	}
 	if (options.version)
 		return print_version();
 	if (options.query)

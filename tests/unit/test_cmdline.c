@@ -86,6 +86,29 @@ static void the_others_say_what_to_do(void **state)
 	assert_int_equal(options.test.verbose, 2);
 }
 
+static void help_can_be_asked_for(void **state)
+{
+	struct cmdline options;
+	char text[200];
+	char *shown = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&shown, &len);
+
+	(void)state;
+	assert_int_equal(parse("-h", text, &options), EX_OK);
+	assert_true(options.help);
+	assert_int_equal(parse("--help", text, &options), EX_OK);
+	assert_true(options.help);
+	assert_int_equal(parse("-f", text, &options), EX_OK);
+	assert_false(options.help);
+	assert_non_null(out);
+	cmdline_print_usage("hsmdkim", out);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(shown, "\n  -n               check the configuration and exit\n"));
+	assert_non_null(strstr(shown, "\n  -x file"));
+	free(shown);
+}
+
 static void what_does_nothing_is_accepted(void **state)
 {
 	static const char *const lines[] = { "-U /pop.db", "-X", "-v", "-F 5" };
@@ -122,6 +145,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(letters_of_a_setting_set_it),
 		cmocka_unit_test(the_others_say_what_to_do),
+		cmocka_unit_test(help_can_be_asked_for),
 		cmocka_unit_test(what_does_nothing_is_accepted),
 		cmocka_unit_test(mistakes_are_refused),
 	};

@@ -59,6 +59,9 @@ void settings_warn(struct settings_warnings *w, const char *text);
 
 void settings_warnings_done(struct settings_warnings *w);
 
+/** Append a copy of text; out of memory loses the warning, never the load. w may be NULL. */
+void settings_warn(struct settings_warnings *w, const char *text);
+
 /** All defaults. @return NULL when memory is short */
 NODISCARD struct settings *settings_new(void);
 void settings_free(struct settings **s);
@@ -76,7 +79,8 @@ extern const struct settings_reader settings_reader_files;
 /**
  * Read a configuration file and what it includes (5 deep) into s, OpenDKIM's syntax: '#' cuts a
  * line anywhere, names without case, the last one wins.
- * @param warnings  gets a text for each line that is known to OpenDKIM and does nothing here
+ * @param warnings  gets a text for each line that is known to OpenDKIM and does nothing here, and
+ * "also wrong: ..." for each further error (20 at most are told); NULL: ends at the first error
  * @return ERR_CONFIG, ERR_IO with "FILE: configuration error at line N: what and how to mend"; s is
  * then not to be used
  */

@@ -9,6 +9,9 @@
 #define INCLUDE_DEPTH_MAX 5
 #define CONFIG_FILE_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
+/* So many errors are told; more are mostly one mistake. */
+#define ERRORS_MAX 20u
+
 /* One file that is being read; those above it wait at their Include line. */
 struct source {
 	char *path; /* NULL: the text is the caller's */
@@ -25,6 +28,9 @@ struct loader {
 	struct err_detail *detail;
 	struct source sources[INCLUDE_DEPTH_MAX + 1];
 	size_t depth; /* of the innermost source, from 1; 0: done */
+	size_t errors;
+	enum err first_error;
+	struct err_detail first_detail;
 };
 
 static void pop_source(struct loader *l)
@@ -98,12 +104,14 @@ static enum err check_encoding(struct slice line, bool first, struct err_detail 
 
 static enum err load_line(struct loader *l, struct slice line)
 {
-	const struct source *source = &l->sources[l->depth - 1];
+	struct source *source = &l->sources[l->depth - 1];
 	struct slice rest = slice_trim(cut_comment(line));
 	size_t end = 0;
 	struct slice name;
 	enum err e = check_encoding(rest, source->line == 1, l->detail);
 
+	if (e != ERR_OK)
+		source->rest = SLICE_LIT(""); /* no text: its other lines say no more */
 	if (e != ERR_OK || rest.len == 0)
 		return e;
 	while (end < rest.len && !ch_is_wsp(rest.ptr[end]))
@@ -133,6 +141,35 @@ static void place_warnings(struct settings_warnings *w, size_t from, const struc
 	}
 }
 
+/* The first error is the caller's, the others go to the warnings, so that one run shows all of
+ * them. @return ERR_OK: go on */
+static enum err note_error(struct loader *l, enum err e)
+{
+	struct err_detail also;
+
+	if ((e != ERR_CONFIG && e != ERR_IO) || l->warnings == NULL || l->detail == NULL)
+		return e;
+	if (l->errors++ == 0) {
+		l->first_error = e;
+		l->first_detail = *l->detail;
+	} else {
+		err_detail_set(&also, "%s", l->detail->text);
+		err_detail_prefix(&also, "also wrong: ");
+		settings_warn(l->warnings, also.text);
+	}
+	return l->errors < ERRORS_MAX ? ERR_OK : e;
+}
+
+static enum err end_load(struct loader *l, enum err e)
+{
+	while (l->depth > 0)
+		pop_source(l);
+	if (l->errors == 0)
+		return e;
+	*l->detail = l->first_detail;
+	return l->first_error;
+}
+
 /* Read the sources from the innermost out; an Include line puts one on top. */
 static enum err load(struct loader *l)
 {
@@ -150,14 +187,14 @@ static enum err load(struct loader *l)
 		source->line++;
 		e = load_line(l, line);
 		place_warnings(l->warnings, warned, source);
-		if (e != ERR_OK)
+		if (e != ERR_OK) {
 			err_detail_prefix(l->detail,
 					  "%s: configuration error at line %lu: ", source->origin,
 					  source->line);
+			e = note_error(l, e);
+		}
 	}
-	while (l->depth > 0)
-		pop_source(l);
-	return e;
+	return end_load(l, e);
 }
 
 enum err settings_load_text(struct settings *s, struct slice text, const char *origin,

@@ -219,7 +219,7 @@ int check_configuration(const struct generation_source *source)
 	enum err err;
 
 	print_source(source);
-	err = generation_enter_base(source, &detail);
+	err = generation_enter_base(source, &warnings, &detail);
 	quiet.never_ask = true;
 	if (err == ERR_OK)
 		err = generation_read(&quiet, NULL, 1, &g, &warnings, &detail);

@@ -41,11 +41,17 @@ enum err generation_settings(const struct generation_source *source, struct sett
 	return ERR_OK;
 }
 
-enum err generation_enter_base(const struct generation_source *source, struct err_detail *detail)
+enum err generation_enter_base(const struct generation_source *source,
+			       struct settings_warnings *warnings, struct err_detail *detail)
 {
 	AUTO(settings_free) struct settings *settings = NULL;
-	enum err err = generation_settings(source, &settings, NULL, detail);
+	struct settings_warnings own = { NULL, 0 };
+	enum err err = generation_settings(source, &settings, &own, detail);
 
+	/* Who reads the settings after us gets the warnings of good ones. */
+	for (size_t i = 0; err != ERR_OK && warnings != NULL && i < own.count; i++)
+		settings_warn(warnings, own.texts[i]);
+	settings_warnings_done(&own);
 	if (err != ERR_OK || settings->base_directory == NULL ||
 	    chdir(settings->base_directory) == 0)
 		return err;

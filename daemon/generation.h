@@ -47,6 +47,7 @@ NODISCARD enum err generation_settings(const struct generation_source *source,
 /** Change to BaseDirectory, where relative paths start: once, before the first generation_read().
  */
 NODISCARD enum err generation_enter_base(const struct generation_source *source,
+					 struct settings_warnings *warnings,
 					 struct err_detail *detail);
 
 /**

@@ -122,7 +122,7 @@ int supervisor_prepare(struct supervisor *s)
 
 	logsetup_find_journal();
 	if (err == ERR_OK)
-		err = generation_enter_base(&s->options->source, &detail);
+		err = generation_enter_base(&s->options->source, &warnings, &detail);
 	if (err == ERR_OK)
 		err = generation_read(&s->options->source, NULL, ++s->last_number, &s->current,
 				      &warnings, &detail);

@@ -305,7 +305,7 @@ static enum err prepare(struct run *r, const struct generation_source *source,
 	if (err == ERR_OK)
 		err = open_inputs(r, detail); /* before BaseDirectory */
 	if (err == ERR_OK)
-		err = generation_enter_base(source, detail);
+		err = generation_enter_base(source, NULL, detail);
 	if (err == ERR_OK)
 		err = read_settings(r, source, detail);
 	if (err == ERR_OK)

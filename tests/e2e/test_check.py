@@ -148,6 +148,12 @@ class Check(harness.Case):
         self.assertNotIn("nothing will be signed", run.stderr)
         self.assertIn("nothing will be signed", self.check("Mode s\n").stderr)
 
+    def test_all_errors_of_the_file_are_told(self):
+        run = self.check("Mode q\nLogWhy yes\nSyslg yes\nMinimumKeyBits many\n")
+        self.assertEqual(78, run.returncode)
+        for line in (1, 3, 4):
+            self.assertEqual(1, run.stderr.count(f"{self.path('opendkim.conf')}: configuration error at line {line}: "), run.stderr)
+
     def test_rows_of_lmdb_tables_are_walked(self):
         harness.need(self, os.access(os.path.join(harness.BIN, "hsmdkim-mktable"), os.X_OK), "hsmdkim-mktable")
         self.write("KeyTable", "k1 example.com:s1:/k.pem\n")

@@ -173,6 +173,42 @@ static void errors_name_file_and_line(void **state)
 	}
 }
 
+static void all_errors_are_told_but_not_more_than_twenty(void **state)
+{
+	static const struct memory_file files[] = { { "inc", "Mode z\nLogWhy yes\n" },
+						    { NULL, NULL } };
+	struct settings_fixture f;
+	char many[2000] = "";
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(
+		load(&f, SLICE_LIT("Nosuch x\nStatistics y\nInclude inc\nInclude none\nMode z\n"),
+		     files),
+		ERR_CONFIG);
+	assert_contains(f.detail.text, "t.conf: configuration error at line 1: unrecognized");
+	assert_int_equal(f.warnings.count, 4);
+	assert_contains(f.warnings.texts[0], "t.conf: line 2: known to OpenDKIM");
+	assert_contains(f.warnings.texts[1],
+			"also wrong: inc: configuration error at line 1: Mode");
+	assert_contains(f.warnings.texts[2], "also wrong: t.conf: configuration error at line 4: ");
+	assert_contains(f.warnings.texts[3], "also wrong: t.conf: configuration error at line 5: ");
+	fixture_done(&f);
+
+	for (size_t i = 0; i < 100; i++)
+		(void)strncat(many, "Mode z\n", sizeof(many) - strlen(many) - 1);
+	fixture_init(&f);
+	assert_int_equal(load(&f, slice_str(many), files), ERR_CONFIG);
+	assert_contains(f.detail.text, "at line 1: ");
+	assert_int_equal(f.warnings.count, 19);
+	fixture_done(&f);
+
+	fixture_init(&f);
+	assert_int_equal(load(&f, SLICE_LIT("\xff\xfeM\0o\0\n\0M\0o\0\n"), files), ERR_CONFIG);
+	assert_int_equal(f.warnings.count, 0);
+	fixture_done(&f);
+}
+
 static void a_nul_byte_is_an_error_and_not_the_end_of_the_line(void **state)
 {
 	struct settings_fixture f;
@@ -304,6 +340,7 @@ int main(void)
 		cmocka_unit_test(booleans_go_by_their_first_character),
 		cmocka_unit_test(values_are_checked_and_the_message_lists_what_is_allowed),
 		cmocka_unit_test(errors_name_file_and_line),
+		cmocka_unit_test(all_errors_are_told_but_not_more_than_twenty),
 		cmocka_unit_test(a_nul_byte_is_an_error_and_not_the_end_of_the_line),
 		cmocka_unit_test(include_nests_five_deep_and_the_last_value_wins),
 		cmocka_unit_test(known_but_dead_names_are_warnings_with_the_way_to_go),

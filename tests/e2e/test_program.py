@@ -25,6 +25,21 @@ class Program(harness.Case):
         self.assertEqual(0, result.returncode)
         self.assertRegex(result.stdout, r"hsmdkim.* v?\d+\.\d+")
 
+    def test_a_user_that_cannot_be_taken_is_said(self):
+        """Only root can become UserID; a daemon that another user starts runs as that one, and says so."""
+        conf = harness.for_user(self.write("user.conf", "Mode v\nUserID root\nSocket nonsense:x\n", 0o644))
+        program = harness.for_user(os.path.join(harness.BIN, "hsmdkim"))
+        result = subprocess.run([program, "-f", "-x", conf], capture_output=True, timeout=60, check=False, text=True,
+                                cwd="/", **({"user": "nobody"} if os.geteuid() == 0 else {}))
+        self.assertEqual(78, result.returncode, result.stderr)
+        self.assertRegex(result.stderr, r"warning: UserID root is not used: hsmdkim was not started by root and runs as user \d+\n")
+
+    def test_help_is_asked_for(self):
+        for option in ("-h", "--help"):
+            result = self.run_program(option)
+            self.assertEqual((0, ""), (result.returncode, result.stderr))
+            self.assertIn("\n  -n               check the configuration and exit\n", result.stdout)
+
     def test_an_aborted_test_leaves_nothing_running(self):
         """That is the harness's: its daemon ends when the test is killed, and the children with it."""
         script = self.write("aborted.py", f"""

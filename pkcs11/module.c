@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum state { LOADING, LOADED, FAILED, CLOSING };
 
@@ -92,6 +93,21 @@ static enum err open_object(struct p11_module *m, struct err_detail *detail)
 	return ERR_OK;
 }
 
+/* Most often the module, not its caller, misses something: say whose eyes it sees with. */
+static void say_initialize_failed(CK_RV rv, struct err_detail *detail)
+{
+	struct err_detail cause = { "" };
+
+	(void)ckr_error("C_Initialize", rv, &cause);
+	if (rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED || rv == CKR_DEVICE_ERROR)
+		err_detail_set(detail,
+			       "%s; the module runs as user %u: can that user read its files, and "
+			       "are the variables that it needs (SOFTHSM2_CONF, ...) set?",
+			       cause.text, (unsigned)geteuid());
+	else
+		err_detail_set(detail, "%s", cause.text);
+}
+
 static enum err init_own(struct p11_module *m, CK_C_INITIALIZE_ARGS *args,
 			 struct err_detail *detail)
 {
@@ -100,7 +116,7 @@ static enum err init_own(struct p11_module *m, CK_C_INITIALIZE_ARGS *args,
 	m->own = ckr_info(rv)->class == CKR_CLASS_OK;
 	if (m->own)
 		return ERR_OK;
-	(void)ckr_error("C_Initialize", rv, detail);
+	say_initialize_failed(rv, detail);
 	err_detail_prefix(detail, "%s: ", m->path);
 	return ERR_MODULE;
 }
@@ -147,7 +163,7 @@ static enum err init_by_libp11(struct p11_module *m, struct err_detail *detail)
 	if (reason == CKR_CANT_LOCK || reason == CKR_NEED_TO_CREATE_THREADS)
 		return init_serial(m, detail);
 	if (ckr_info((unsigned long)reason)->code == (unsigned long)reason && reason != 0)
-		(void)ckr_error("C_Initialize", (unsigned long)reason, detail);
+		say_initialize_failed((CK_RV)reason, detail);
 	else
 		err_detail_set(detail, "%s",
 			       queue != 0 ? ERR_reason_error_string(queue) : "cannot be loaded");

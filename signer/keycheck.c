@@ -19,6 +19,7 @@ struct keycheck {
 	size_t next;
 	atomic_size_t answered;
 	atomic_size_t bad;
+	atomic_size_t unknown; /* answered, but only that the token is away */
 	bool process_is_new;
 	bool asked_token;   /* the one that is under way is a token's */
 	atomic_bool unseen; /* a token did not have its key; said by a new process, if it is so */
@@ -43,6 +44,7 @@ static void on_answer(void *ctx, uint64_t id, enum err error, const char *text)
 	if (atomic_exchange(&c->heard[id], true))
 		return; /* one answer a key is enough */
 	if (error != ERR_OK && err_class(error) == ERR_CLASS_TEMP) {
+		atomic_fetch_add(&c->unknown, 1);
 		atomic_store(&c->halted, true);
 	} else if (error == ERR_KEY_MISSING && c->asked_token && !c->process_is_new) {
 		atomic_store(&c->unseen, true);
@@ -108,8 +110,10 @@ enum keycheck_state keycheck_step(struct keycheck *check, const struct request_e
 		return KEYCHECK_GOES_ON;
 	if (atomic_load(&check->unseen))
 		return KEYCHECK_UNSEEN;
-	log_line(LOG_LEVEL_INFO, "signer: %zu of %zu keys checked, %zu cannot be used", check->next,
-		 keyring_key_count(check->ring), atomic_load(&check->bad));
+	log_line(LOG_LEVEL_INFO, "signer: %zu of %zu keys checked, %zu cannot be used%s",
+		 check->next - atomic_load(&check->unknown), keyring_key_count(check->ring),
+		 atomic_load(&check->bad),
+		 atomic_load(&check->unknown) > 0 ? "; their token is out of service" : "");
 	return KEYCHECK_DONE;
 }
 

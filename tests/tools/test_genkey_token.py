@@ -151,6 +151,10 @@ class Refusals(GenkeyToken):
         run = self.run_tool("hsmdkim-genkey", "-x", "/dev/null", "--token", "pkcs11:token=dkim", "-D", self.dir, "-s", "s", "-d", "e.com")
         self.assertEqual(run.returncode, 78)
         self.assertIn("--module", run.stderr)
+        run = subprocess.run([os.path.join(BIN, "hsmdkim-genkey"), "--token", "pkcs11:token=dkim", *self.token_options, "-D", self.dir, "-s", "s",
+                              "-d", "example.com"], env={**os.environ, "SOFTHSM2_CONF": self.path("nosuch.conf")}, capture_output=True, text=True, timeout=60)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertRegex(run.stderr, r"C_Initialize: CKR_GENERAL_ERROR.*the module runs as user \d+: .*SOFTHSM2_CONF")
         os.chmod(self.pin, 0o644)
         self.refused(77, "chmod", "-s", "s", "-d", "example.com")
 

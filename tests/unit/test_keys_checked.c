@@ -80,7 +80,8 @@ static void a_token_that_is_away_ends_the_check(void **state)
 	begin(&f, TOKEN_KEYS, "/nonexistent/module.so");
 	assert_int_equal(run_check(&f, true), KEYCHECK_DONE);
 	assert_false(logged("cannot be used:"));
-	assert_true(logged("signer: 1 of 3 keys checked, 0 cannot be used"));
+	assert_true(logged(
+		"signer: 0 of 3 keys checked, 0 cannot be used; their token is out of service"));
 	end(&f);
 }
 

@@ -115,6 +115,19 @@ static enum err print(const struct ctl_options *o, const struct command *command
 	return e;
 }
 
+/* A name that was asked for and is not there. */
+static enum err check_found(const char *name, struct slice report, struct err_detail *detail)
+{
+	struct report_section section;
+	struct slice cells[REPORT_COLUMNS_MAX];
+
+	while (report_next_section(&report, &section))
+		if (report_next_row(&section, cells))
+			return ERR_OK;
+	err_detail_set(detail, "no key has the name %s; 'hsmdkim-ctl keys' lists them", name);
+	return ERR_NOT_FOUND;
+}
+
 static int status_for(enum err e, const struct err_detail *detail)
 {
 	int status = exits_report(ctl_spec.program, e, detail);
@@ -143,6 +156,8 @@ static int run(const struct ctl_options *o, const struct command *command, const
 		e = ctl_ask(path, line.data, (int)o->timeout_s * 1000, &answer, &report, &detail);
 	if (e == ERR_OK)
 		e = print(o, command, report);
+	if (e == ERR_OK && argument != NULL && strcmp(command->name, "keys") == 0)
+		e = check_found(argument, report, &detail);
 	buf_done(&line);
 	buf_done(&answer);
 	free(path);

@@ -90,7 +90,8 @@ class Control(Base):
                              tuple(row[column] for column in ("type", "bits", "signatures", "domain", "selector", "where")))
             self.assertIn("not extractable", row["attributes"])
         self.assertEqual([keys["ed25519"]], self.ask("keys", "ed25519")["keys"])
-        self.assertEqual([], self.ask("keys", "no-such-key")["keys"])
+        self.assertEqual("hsmdkim-ctl: no key has the name no-such-key; 'hsmdkim-ctl keys' lists them\n",
+                         self.ctl("keys", "no-such-key", status=66))
 
     def test_tables_for_people(self):
         daemon = self.token_daemon(self.control)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static bool numeric(const char *text, unsigned long long max, unsigned long long *ret_id)
@@ -80,6 +81,7 @@ enum err actas_begin(struct actas *user, struct err_detail *detail)
 	if (user->name == NULL)
 		return ERR_OK;
 	user->own_gid = getegid();
+	user->dumpable = prctl(PR_GET_DUMPABLE);
 	user->group_count = getgroups(ACTAS_GROUPS_MAX, user->groups);
 	if (user->group_count >= 0 && initgroups(user->name, user->gid) == 0 &&
 	    setegid(user->gid) == 0 && seteuid(user->uid) == 0)
@@ -94,8 +96,11 @@ void actas_end(const struct actas *user)
 	if (user->name == NULL)
 		return;
 	if (seteuid(0) == 0 && setegid(user->own_gid) == 0 &&
-	    (user->group_count < 0 || setgroups((size_t)user->group_count, user->groups) == 0))
+	    (user->group_count < 0 || setgroups((size_t)user->group_count, user->groups) == 0)) {
+		if (user->dumpable == 1)
+			(void)prctl(PR_SET_DUMPABLE, 1);
 		return;
+	}
 	(void)fprintf(stderr, "cannot become root again: %s\n", strerror(errno));
 	abort();
 }

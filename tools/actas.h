@@ -17,6 +17,7 @@ struct actas {
 	gid_t gid;
 	/* who we were */
 	gid_t own_gid;
+	int dumpable; /* the kernel takes it away with a change of ids; leak checkers need it */
 	int group_count;
 	gid_t groups[ACTAS_GROUPS_MAX];
 };

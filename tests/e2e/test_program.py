@@ -59,8 +59,9 @@ time.sleep(600)
 
     def test_exit_codes(self):
         conf = self.write("conf", "Mode s\nSocket local:/nowhere/at/all.sock\n")
+        good = self.write("good", f"Mode v\nSocket local:{self.path('sock')}\n")
         for options, status in ((["-!"], 64), (["-x"], 64), (["-x", conf, "extra"], 64),
-                                (["-n", "-x", self.path("no.such.file")], 78), (["-n", "-x", conf], 0),
+                                (["-n", "-x", self.path("no.such.file")], 78), (["-n", "-x", good], 0),
                                 (["-f", "-x", conf], 69)):
             with self.subTest(options=options):
                 result = self.run_program(*options)

@@ -94,7 +94,7 @@ ACCEPTED = (
     Row("option-[bcFkLSTu]-(bad|negative|missing|unknown)", "errors|status|output", OPTION),
     Row("option-(F-without-t|v-without-t|X)", "errors", OPTION),
     Row("option-(unknown|word|no-argument|empty-.|x-missing)", "errors", OPTION),
-    Row("option-(F-without-t|v-without-t|X|n|p|P)", "output|errors", "`-n`"),
+    Row("option-(F-without-t|v-without-t|X|n|p|P|x-missing)", "output|errors", "`-n`"),
     Row("option-U", "output|errors|status", OPTION),
     Row("option-V", "output", "`-V`"),
     Row("option-e(-unset|-unknown)?", "output|errors|status", "`-e`"),

@@ -11,7 +11,8 @@
  * without a clear answer may have been a wrong PIN. At most PIN_UNCLEAR_MAX of them in a row are
  * made, PIN_UNCLEAR_REST_MS apart, whichever row of the TokenTable and whichever process makes
  * them; then the PIN counts as refused, and one attempt of three is left for the operator. A login
- * that succeeds begins the count anew, and so does a reload.
+ * that succeeds begins the count anew, and so does a reload. An answer behind which the token does
+ * not even answer C_GetTokenInfo is an outage and counts as none: it is tried again by itself.
  */
 #define PIN_UNCLEAR_MAX 2u
 #define PIN_UNCLEAR_REST_MS 10000

@@ -94,6 +94,14 @@ static bool pin_was_not_looked_at(CK_RV rv)
 	return false;
 }
 
+/* A network HSM that goes away has any code for it, but then it does not say who it is either. */
+static bool is_away(const struct token *t)
+{
+	CK_TOKEN_INFO info;
+
+	return t->f->C_GetTokenInfo(t->slot, &info) != CKR_OK;
+}
+
 static void set_doubt(struct token *t, struct pinlog_place *place, struct pin_doubt doubt)
 {
 	t->doubt = doubt;
@@ -177,7 +185,7 @@ static CK_RV call_login(struct token *t, CK_SESSION_HANDLE session, CK_USER_TYPE
 		token_refuse_pin(t, reason); /* noted before the note of the attempt is withdrawn */
 		set_doubt(t, place, before);
 		rv = CKR_PIN_INCORRECT;
-	} else if (pin_was_not_looked_at(rv)) {
+	} else if (pin_was_not_looked_at(rv) || is_away(t)) {
 		err_detail_prefix(reason, "token %s: ", t->name);
 		set_doubt(t, place, before);
 	} else if (doubt.count >= PIN_UNCLEAR_MAX) {

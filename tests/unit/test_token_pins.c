@@ -261,6 +261,44 @@ static void a_token_that_is_away_costs_no_attempt(void **state)
 	}
 }
 
+static bool away;
+
+static CK_RV info_unless_away(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+	return away ? CKR_DEVICE_ERROR : hsm.real.C_GetTokenInfo(slot, info);
+}
+
+static CK_RV login_that_loses_the_token(CK_SESSION_HANDLE session, CK_USER_TYPE user,
+					unsigned char *pin, CK_ULONG len)
+{
+	CK_RV rv = login(session, user, pin, len);
+
+	away = rv != CKR_OK;
+	return rv;
+}
+
+/* A network HSM: the code says nothing, but then the token does not answer at all. */
+static void an_outage_is_no_unclear_answer(void **state)
+{
+	struct token *token;
+
+	(void)state;
+	module_mend();
+	pinlog_set_rest(3600000);
+	hsm.list->C_GetTokenInfo = info_unless_away;
+	hsm.list->C_Login = login_that_loses_the_token;
+	token = new_token(hsm.pin, false);
+	plan_failure(CALL_LOGIN, 5, CKR_DEVICE_ERROR);
+	for (int n = 0; n < 5; n++) {
+		assert_int_not_equal(try_login(token, NULL), ERR_OK);
+		away = false; /* it is back */
+	}
+	assert_int_equal(plan[CALL_LOGIN].calls, 5);
+	assert_false(token_pin_refused(token));
+	assert_int_equal(try_login(token, NULL), ERR_OK);
+	token_free(&token);
+}
+
 /* --- what the next process is told -------------------------------------------------------------
  */
 
@@ -369,6 +407,7 @@ int main(void)
 		cmocka_unit_test(a_login_that_succeeds_begins_the_count_anew),
 		cmocka_unit_test(rows_of_one_token_share_the_count),
 		cmocka_unit_test(a_token_that_is_away_costs_no_attempt),
+		cmocka_unit_test(an_outage_is_no_unclear_answer),
 		cmocka_unit_test(an_attempt_is_told_before_it_is_made),
 		cmocka_unit_test(attempts_of_earlier_processes_count),
 	};

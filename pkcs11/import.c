@@ -107,7 +107,10 @@ static CK_RV create_half(struct token_session *s, CK_SESSION_HANDLE session,
 	do {
 		struct template t;
 
-		(public ? template_public : template_private)(&t, want, how);
+		if (public)
+			template_public(&t, want, how);
+		else
+			template_private(&t, want, how);
 		if (want->type == KEY_TYPE_ED25519)
 			template_add_ed25519_params(&t, form);
 		add_parts(&t, p, public);

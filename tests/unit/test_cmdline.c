@@ -15,7 +15,7 @@
  * empty one. text gets them, options points into it */
 static int parse(const char *line, char text[static 200], struct cmdline *options)
 {
-	char program[] = "/usr/sbin/hsmdkim";
+	static char program[] = "/usr/sbin/hsmdkim"; /* the options point into it */
 	char *argv[16] = { program };
 	char *rest = NULL;
 	int argc = 1;

@@ -189,6 +189,7 @@ class Idle(Base, faultcase.FaultCase):
 class Hostile(Base):
     def test_rights_of_the_socket(self):
         daemon = self.file_key_daemon({**self.control, "UMask": "0"})
+        harness.wait_for(lambda: os.path.exists(self.socket), 20, "the control socket is there")
         mode = os.stat(self.socket)
         self.assertEqual((0o600, os.geteuid()), (stat.S_IMODE(mode.st_mode), mode.st_uid))
         if os.geteuid() == 0:
@@ -202,6 +203,7 @@ class Hostile(Base):
     def test_owner_of_the_socket(self):
         harness.need(self, os.geteuid() == 0, "root")
         self.file_key_daemon({**self.control, "ControlUserID": "mail"})
+        harness.wait_for(lambda: os.path.exists(self.socket), 20, "the control socket is there")  # it may follow the milter's
         info = os.stat(self.socket)
         self.assertEqual(("mail", 0o600), (pwd.getpwuid(info.st_uid).pw_name, stat.S_IMODE(info.st_mode)))
 

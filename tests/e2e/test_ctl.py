@@ -477,6 +477,7 @@ class Metrics(Base):
     def test_unix_socket_and_http(self):
         path = self.path("metrics.sock")
         self.file_key_daemon({**self.listen, "MetricsListen": path, "UMask": "0117"})
+        harness.wait_for(lambda: os.path.exists(path), 20, "the socket is there")
         self.assertEqual(0o660, stat.S_IMODE(os.stat(path).st_mode))
 
         def get(*arguments):

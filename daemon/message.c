@@ -400,7 +400,6 @@ bool message_verdicts(const struct message *m, const struct dkim_verdict **ret_v
 	*ret_count = 0;
 	if (!m->verified)
 		return false;
-	if (m->verifying != NULL)
-		*ret_count = verifying_verdicts(m->verifying, ret_verdicts);
+	*ret_count = verifying_verdicts(m->verifying, ret_verdicts);
 	return true;
 }

@@ -108,8 +108,8 @@ static enum err add_results(struct message *m, const struct mta *mta)
 		.leading_space = m->peer->leading_space,
 		.malformed = m->malformed,
 	};
-	const struct dkim_verdict *verdicts = NULL;
-	size_t count = m->unfit ? 0 : verifying_verdicts(m->verifying, &verdicts);
+	const struct dkim_verdict *verdicts;
+	size_t count = verifying_verdicts(m->verifying, &verdicts);
 	struct slice value;
 	enum err err;
 

@@ -129,8 +129,8 @@ size_t verifying_found(const struct verifying *v)
 
 size_t verifying_verdicts(const struct verifying *v, const struct dkim_verdict **ret_verdicts)
 {
-	*ret_verdicts = v->verdicts;
-	return v->count;
+	*ret_verdicts = v != NULL ? v->verdicts : NULL;
+	return v != NULL ? v->count : 0;
 }
 
 size_t verifying_ignored(const struct verifying *v, const struct dkim_verdict **ret_verdicts)

@@ -45,7 +45,8 @@ NODISCARD enum err verifying_finish(struct verifying *v, bool dnssec);
 /** Signatures of the message, looked at or not. */
 size_t verifying_found(const struct verifying *v);
 /** After verifying_finish(): those of TrustSignaturesFrom, in the order of the header. Valid until
- * verifying_done(). */
+ * verifying_done().
+ * @param v NULL: a message whose signatures nobody looked at has none */
 size_t verifying_verdicts(const struct verifying *v, const struct dkim_verdict **ret_verdicts);
 /** Those that were looked at and do not count (TrustSignaturesFrom). */
 size_t verifying_ignored(const struct verifying *v, const struct dkim_verdict **ret_verdicts);

@@ -161,6 +161,28 @@ static void a_message_without_a_date_is_refused(void **state)
 	}
 }
 
+/* StrictHeaders: nobody looks at its signatures, so none of them asks for a report. */
+static void an_unfit_message_causes_no_report(void **state)
+{
+	static const char *const from[] = { FROM, " no address", NULL };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+		struct session *s = begin("Mode v\nStrictHeaders yes\nSendReports yes\n", &new_mta);
+
+		env.reporter = reporter_new();
+		assert_non_null(env.reporter);
+		connect_from(s, "192.0.2.1");
+		(void)session_mail(s, "<a@example.com>");
+		(void)session_header(s, "DKIM-Signature", " v=1; d=one.example; r=y");
+		(void)session_header(s, "Subject", " two of them");
+		(void)message_rest(s, from[i]);
+		assert_null(strstr(lines, "failure report"));
+		end(s);
+		reporter_free(&env.reporter);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +192,7 @@ int main(void)
 		cmocka_unit_test(a_listed_recipient_gets_a_body_length),
 		cmocka_unit_test(the_filter_names_itself_when_asked),
 		cmocka_unit_test(a_message_without_a_date_is_refused),
+		cmocka_unit_test(an_unfit_message_causes_no_report),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

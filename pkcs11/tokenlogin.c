@@ -105,7 +105,6 @@ static bool is_away(const struct token *t)
 static void set_doubt(struct token *t, struct pinlog_place *place, struct pin_doubt doubt)
 {
 	t->doubt = doubt;
-	atomic_store(&t->unclear, doubt.count);
 	pinlog_set_doubt(place, doubt);
 	tell_state(t);
 }
@@ -216,7 +215,10 @@ static CK_RV attempt(struct token *t, CK_SESSION_HANDLE session, CK_USER_TYPE us
 		return rv;
 	if (check_pin_flags(t, reason) != ERR_OK) /* or it could not be asked for its flags */
 		return token_pin_refused(t) ? CKR_PIN_INCORRECT : CKR_DEVICE_ERROR;
-	return call_login(t, session, user, place, reason);
+	rv = call_login(t, session, user, place, reason);
+	/* Not before: a reload in the middle of a login keeps this token. */
+	atomic_store(&t->unclear, t->doubt.count);
+	return rv;
 }
 
 CK_RV token_send_pin(struct token *token, CK_SESSION_HANDLE session, CK_USER_TYPE user,

@@ -307,6 +307,8 @@ static struct {
 	unsigned unclear;
 	unsigned unclear_in_call;
 	unsigned told;
+	struct token *token;
+	bool called_unclear; /* what a reload in the middle of the call would see */
 } heard;
 
 static void hear(void *ctx, bool refused, unsigned unclear)
@@ -321,6 +323,7 @@ static CK_RV login_looks(CK_SESSION_HANDLE session, CK_USER_TYPE user, unsigned 
 			 CK_ULONG len)
 {
 	heard.unclear_in_call = heard.unclear;
+	heard.called_unclear = token_pin_unclear(heard.token);
 	return login(session, user, pin, len);
 }
 
@@ -338,6 +341,7 @@ static struct token *token_that_tells(const struct pin *pin, unsigned unclear_be
 	pinlog_set_rest(0);
 	hsm.list->C_Login = login_looks;
 	assert_int_equal(token_new(&config, &token), ERR_OK);
+	heard.token = token;
 	return token;
 }
 
@@ -349,6 +353,7 @@ static void an_attempt_is_told_before_it_is_made(void **state)
 	(void)state;
 	assert_int_equal(try_login(token, NULL), ERR_OK);
 	assert_int_equal(heard.unclear_in_call, 1);
+	assert_false(heard.called_unclear);
 	assert_int_equal(heard.unclear, 0);
 	token_free(&token);
 

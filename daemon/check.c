@@ -57,7 +57,7 @@ static enum err check_in_signer(const struct generation *g, struct settings_warn
 	char path[PATH_MAX];
 	char *const argv[] = { (char[]){ CHILD_SIGNER_PROGRAM },
 			       (char[]){ HANDOVER_CHECK_ARGUMENT }, NULL };
-	struct child_user user = { .set = false };
+	struct userid user = { .set = false };
 	const struct child_program program = { .path = path, .argv = argv, .user = &user };
 	int pair[2];
 	pid_t pid = 0;

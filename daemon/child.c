@@ -1,84 +1,18 @@
 /* Starting a child: see child.h. */
-#define _GNU_SOURCE /* setresuid, initgroups, close_range, execveat */
+#define _GNU_SOURCE /* setresuid, close_range, execveat */
 #include "daemon/child.h"
 
-#include "base/slice.h"
 #include "config/handover.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-static bool numeric(const char *text, unsigned long long *ret_id)
-{
-	return slice_u64(slice_str(text), ret_id) && *ret_id < UINT_MAX;
-}
-
-static bool find_group(const char *name, gid_t *ret_gid)
-{
-	const struct group *group = getgrnam(name);
-	unsigned long long id;
-
-	if (group != NULL)
-		*ret_gid = group->gr_gid;
-	else if (numeric(name, &id))
-		*ret_gid = (gid_t)id;
-	else
-		return false;
-	return true;
-}
-
-static bool find_passwd(const char *name, struct child_user *user)
-{
-	unsigned long long id = 0;
-	const struct passwd *pw = getpwnam(name);
-
-	if (pw == NULL && numeric(name, &id))
-		pw = getpwuid((uid_t)id);
-	if (pw == NULL && !numeric(name, &id))
-		return false;
-	user->uid = pw != NULL ? pw->pw_uid : (uid_t)id;
-	user->gid = pw != NULL ? pw->pw_gid : (gid_t)id;
-	if (pw != NULL)
-		(void)snprintf(user->name, sizeof(user->name), "%s", pw->pw_name);
-	return true;
-}
-
-enum err child_user_find(const char *setting, const char *spec, struct child_user *ret_user,
-			 struct err_detail *detail)
-{
-	struct child_user user = { .set = true };
-	char text[256];
-	char *colon;
-
-	if ((size_t)snprintf(text, sizeof(text), "%s", spec) >= sizeof(text)) {
-		err_detail_set(detail, "%s: the name is too long", setting);
-		return ERR_CONFIG;
-	}
-	colon = strchr(text, ':');
-	if (colon != NULL)
-		*colon++ = '\0';
-	if (!find_passwd(text, &user)) {
-		err_detail_set(detail, "%s: no user \"%s\"; make it or write another", setting,
-			       text);
-		return ERR_CONFIG;
-	}
-	if (colon != NULL && !find_group(colon, &user.gid)) {
-		err_detail_set(detail, "%s: no group \"%s\"; make it or write another", setting,
-			       colon);
-		return ERR_CONFIG;
-	}
-	*ret_user = user;
-	return ERR_OK;
-}
 
 enum err child_program_path(const char *name, char *out, size_t out_size)
 {
@@ -101,12 +35,11 @@ enum err child_program_path(const char *name, char *out, size_t out_size)
 }
 
 /* @return what failed (errno says why), NULL: nothing */
-static const char *become(const struct child_user *user)
+static const char *become(const struct userid *user)
 {
 	if (!user->set || geteuid() != 0)
 		return NULL;
-	if (user->name[0] != '\0' ? initgroups(user->name, user->gid) != 0
-				  : setgroups(0, NULL) != 0)
+	if (!userid_take_groups(user))
 		return "supplementary groups";
 	if (setresgid(user->gid, user->gid, user->gid) != 0)
 		return "group";
@@ -115,7 +48,7 @@ static const char *become(const struct child_user *user)
 	return NULL;
 }
 
-enum err child_become(const struct child_user *user, struct err_detail *detail)
+enum err child_become(const struct userid *user, struct err_detail *detail)
 {
 	const char *failed = become(user);
 

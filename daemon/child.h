@@ -2,7 +2,7 @@
 #ifndef DAEMON_CHILD_H
 #define DAEMON_CHILD_H
 
-#include "base/err.h"
+#include "config/userid.h"
 
 #include <sys/types.h>
 
@@ -11,26 +11,14 @@
  * each sets its own name. */
 #define CHILD_SIGNER_PROGRAM "hsmdkim-signer"
 
-/** A user to become. */
-struct child_user {
-	bool set;
-	uid_t uid;
-	gid_t gid;
-	char name[65]; /**< for initgroups(); empty: no supplementary groups */
-};
-
-/** "user", "user:group", "uid", "uid:gid". @return ERR_CONFIG with a detail */
-NODISCARD enum err child_user_find(const char *setting, const char *spec,
-				   struct child_user *ret_user, struct err_detail *detail);
-
 /** Become this user for good, when we are root. @return ERR_DENIED with a detail */
-NODISCARD enum err child_become(const struct child_user *user, struct err_detail *detail);
+NODISCARD enum err child_become(const struct userid *user, struct err_detail *detail);
 
 struct child_program {
 	const char *path;
-	char *const *argv;	       /**< NULL-terminated */
-	const struct child_user *user; /**< used only when we are root */
-	bool quiet;		       /**< standard error is /dev/null: it has no terminal */
+	char *const *argv;	   /**< NULL-terminated */
+	const struct userid *user; /**< used only when we are root */
+	bool quiet;		   /**< standard error is /dev/null: it has no terminal */
 	bool may_gain;	       /**< programs that it starts may have rights of their own (setgid) */
 	bool keep_credentials; /**< leave $CREDENTIALS_DIRECTORY in its environment */
 };

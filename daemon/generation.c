@@ -60,21 +60,20 @@ enum err generation_enter_base(const struct generation_source *source,
 	return ERR_CONFIG;
 }
 
-enum err generation_signer_user(const struct settings *s, struct child_user *ret_user,
+enum err generation_signer_user(const struct settings *s, struct userid *ret_user,
 				struct err_detail *detail)
 {
 	bool own = s->signer_user_id != NULL;
 	const char *spec = own ? s->signer_user_id : s->user_id;
 
-	*ret_user = (struct child_user){ .set = false };
-	return spec != NULL
-		       ? child_user_find(own ? "SignerUserID" : "UserID", spec, ret_user, detail)
-		       : ERR_OK;
+	*ret_user = (struct userid){ .set = false };
+	return spec != NULL ? userid_find(own ? "SignerUserID" : "UserID", spec, ret_user, detail)
+			    : ERR_OK;
 }
 
 enum err generation_key_owner(const struct settings *s, uid_t *ret_owner, struct err_detail *detail)
 {
-	struct child_user user;
+	struct userid user;
 	enum err err = generation_signer_user(s, &user, detail);
 
 	*ret_owner = user.set ? user.uid : geteuid();

@@ -75,7 +75,7 @@ NODISCARD enum err generation_send_signer(const struct generation *g, int sock);
 NODISCARD enum err generation_send_milter(const struct generation *g, int sock);
 
 /** The user that the signer process becomes; not set: none is named. @return ERR_CONFIG */
-NODISCARD enum err generation_signer_user(const struct settings *s, struct child_user *ret_user,
+NODISCARD enum err generation_signer_user(const struct settings *s, struct userid *ret_user,
 					  struct err_detail *detail);
 
 /** Whom key and PIN files may belong to besides root: the user who signs with them. @return

@@ -25,13 +25,13 @@ static enum err make_pair(int pair[static 2], struct err_detail *detail)
 	return ERR_IO;
 }
 
-static enum err find_user(const struct settings *s, struct child_user *ret_user,
+static enum err find_user(const struct settings *s, struct userid *ret_user,
 			  struct err_detail *detail)
 {
 	if (s->signer_user_id != NULL)
-		return child_user_find("SignerUserID", s->signer_user_id, ret_user, detail);
+		return userid_find("SignerUserID", s->signer_user_id, ret_user, detail);
 	if (s->user_id != NULL)
-		return child_user_find("UserID", s->user_id, ret_user, detail);
+		return userid_find("UserID", s->user_id, ret_user, detail);
 	return ERR_OK;
 }
 
@@ -40,7 +40,7 @@ static enum err spawn(const struct settings *s, bool quiet, struct ownsigner *si
 {
 	char path[PATH_MAX];
 	char *const argv[] = { (char[]){ CHILD_SIGNER_PROGRAM }, NULL };
-	struct child_user user = { .set = false };
+	struct userid user = { .set = false };
 	const struct child_program program = {
 		.path = path, .argv = argv, .user = &user, .keep_credentials = true, .quiet = quiet
 	};

@@ -58,7 +58,7 @@ enum err supervisor_control_open(struct supervisor *s, struct err_detail *detail
 {
 	const struct settings *settings = s->current->settings;
 	struct listen_options options = { .umask = 0177, .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	struct child_user user = { .set = false };
+	struct userid user = { .set = false };
 	enum err err = ERR_OK;
 
 	s->control.request = on_request;
@@ -67,7 +67,7 @@ enum err supervisor_control_open(struct supervisor *s, struct err_detail *detail
 	if (settings->control_socket == NULL)
 		return ERR_OK;
 	if (settings->control_user_id != NULL)
-		err = child_user_find("ControlUserID", settings->control_user_id, &user, detail);
+		err = userid_find("ControlUserID", settings->control_user_id, &user, detail);
 	if (user.set && geteuid() == 0) {
 		options.uid = user.uid;
 		options.gid = user.gid;

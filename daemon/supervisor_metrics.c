@@ -18,7 +18,7 @@ void supervisor_metrics_init(struct supervisor *s)
 enum err supervisor_metrics_open(struct supervisor *s, struct err_detail *detail)
 {
 	const struct settings *settings = s->current->settings;
-	const struct child_user *user = &s->child[CHILD_MILTER].user;
+	const struct userid *user = &s->child[CHILD_MILTER].user;
 	struct listen_options options = { .umask = (int)settings->umask,
 					  .uid = (uid_t)-1,
 					  .gid = (gid_t)-1 };

@@ -33,7 +33,7 @@ int supervisor_complain(enum err err, const struct err_detail *detail)
 }
 
 /* Only root can become another user. */
-static void warn_same_user(const char *setting, const char *value, const struct child_user *user)
+static void warn_same_user(const char *setting, const char *value, const struct userid *user)
 {
 	if (value != NULL && geteuid() != 0 && user->uid != geteuid())
 		log_line(LOG_LEVEL_WARNING,
@@ -48,11 +48,11 @@ static enum err find_users(struct supervisor *s, struct err_detail *detail)
 	enum err err = ERR_OK;
 
 	if (settings->user_id != NULL)
-		err = child_user_find("UserID", settings->user_id, &s->child[CHILD_MILTER].user,
-				      detail);
+		err = userid_find("UserID", settings->user_id, &s->child[CHILD_MILTER].user,
+				  detail);
 	s->child[CHILD_SIGNER].user = s->child[CHILD_MILTER].user;
 	if (err == ERR_OK && signer != NULL)
-		err = child_user_find("SignerUserID", signer, &s->child[CHILD_SIGNER].user, detail);
+		err = userid_find("SignerUserID", signer, &s->child[CHILD_SIGNER].user, detail);
 	if (err == ERR_OK && geteuid() == 0 && !s->child[CHILD_MILTER].user.set)
 		log_line(LOG_LEVEL_WARNING, "UserID is not set: mail is parsed as root");
 	if (err == ERR_OK) {
@@ -66,7 +66,7 @@ static enum err find_users(struct supervisor *s, struct err_detail *detail)
 static enum err open_socket(struct supervisor *s, struct err_detail *detail)
 {
 	const struct settings *settings = s->current->settings;
-	const struct child_user *user = &s->child[CHILD_MILTER].user;
+	const struct userid *user = &s->child[CHILD_MILTER].user;
 	struct listen_options options = { .umask = (int)settings->umask,
 					  .uid = (uid_t)-1,
 					  .gid = (gid_t)-1 };

@@ -71,7 +71,7 @@ struct child {
 	bool lost; /* given up: it is killed */
 	int64_t started_ms;
 	int64_t heard_ms; /* its last message */
-	struct child_user user;
+	struct userid user;
 	char path[PATH_MAX];
 };
 

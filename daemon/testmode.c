@@ -259,11 +259,11 @@ static enum err take_tables(struct run *r, struct err_detail *detail)
 /* Mail is parsed without root's rights when UserID is set. */
 static enum err fall(const struct settings *s, struct err_detail *detail)
 {
-	struct child_user user = { .set = false };
+	struct userid user = { .set = false };
 	enum err err = ERR_OK;
 
 	if (s->user_id != NULL)
-		err = child_user_find("UserID", s->user_id, &user, detail);
+		err = userid_find("UserID", s->user_id, &user, detail);
 	return err == ERR_OK ? child_become(&user, detail) : err;
 }
 

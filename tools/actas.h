@@ -6,15 +6,15 @@
 #define TOOLS_ACTAS_H
 
 #include "config/settings.h"
+#include "config/userid.h"
 
 #include <sys/types.h>
 
 #define ACTAS_GROUPS_MAX 256
 
 struct actas {
-	char *name; /**< NULL: we stay who we are */
-	uid_t uid;
-	gid_t gid;
+	struct userid user; /**< not set: we stay who we are */
+	const char *spec;   /**< the setting, for messages; the settings' */
 	/* who we were */
 	gid_t own_gid;
 	int dumpable; /* the kernel takes it away with a change of ids; leak checkers need it */
@@ -24,18 +24,18 @@ struct actas {
 
 /**
  * SignerUserID, else UserID; nobody else when neither is set or we are not root.
+ * @param settings must outlive the user
  * @return ERR_CONFIG: there is no such user
  */
 NODISCARD enum err actas_find(const struct settings *settings, struct actas *ret_user,
 			      struct err_detail *detail);
-void actas_done(struct actas *user);
 
 /** The whole process has the user's effective ids until actas_end(). @return ERR_DENIED */
-NODISCARD enum err actas_begin(struct actas *user, struct err_detail *detail);
+NODISCARD enum err actas_begin(struct actas *as, struct err_detail *detail);
 /** Root again. Ends the process when that fails: nothing must go on half-way. */
-void actas_end(const struct actas *user);
+void actas_end(const struct actas *as);
 
-/** For messages: the name, or "this user". */
-const char *actas_name(const struct actas *user);
+/** For messages: who it is, or "this user". */
+const char *actas_name(const struct actas *as);
 
 #endif

@@ -6,29 +6,28 @@
 #include "signer/filekey.h"
 
 /* The file is opened as the user; what the key is worth is seen from its public half. */
-static enum err read_file_as(const char *path, bool safe_only, struct actas *user,
+static enum err read_file_as(const char *path, bool safe_only, struct actas *as,
 			     struct pubkey **ret_key, struct err_detail *detail)
 {
 	AUTO(filekey_free) struct filekey *key = NULL;
-	enum err e = actas_begin(user, detail);
+	enum err e = actas_begin(as, detail);
 
 	if (e != ERR_OK)
 		return e;
 	e = filekey_from_path(path, safe_only, &key, detail);
-	actas_end(user);
+	actas_end(as);
 	return e == ERR_OK ? pubkey_from_spki(pubkey_spki(filekey_pubkey(key)), ret_key) : e;
 }
 
 /* The key was made in another session, and the token's library may have kept what it saw before. */
-static enum err read_token_afresh(struct toolconf *conf, const char *uri, struct pubkey **ret_key,
-				  struct err_detail *detail)
+static enum err read_token_afresh(const struct toolconf *conf, const char *uri,
+				  struct pubkey **ret_key, struct err_detail *detail)
 {
-	enum err e = toolconf_renew_tokens(conf, detail);
-
-	return e == ERR_OK ? tokens_read_public(conf->tokens, slice_str(uri), ret_key, detail) : e;
+	tokens_close(conf->tokens);
+	return tokens_read_public(conf->tokens, slice_str(uri), ret_key, detail);
 }
 
-static enum err explain(enum err e, const char *ref, const struct actas *user,
+static enum err explain(enum err e, const char *ref, const struct actas *as,
 			struct err_detail *detail)
 {
 	struct err_detail why = *detail;
@@ -36,11 +35,11 @@ static enum err explain(enum err e, const char *ref, const struct actas *user,
 
 	if (ref[0] == '/' && e == ERR_KEY_MISSING)
 		mend = "; chown it to that user";
-	else if (ref[0] != '/' && user->name != NULL)
+	else if (ref[0] != '/' && as->user.set)
 		mend = "; give that user the token's files (SoftHSM: chown -R) or its right to the "
 		       "token";
 	err_detail_set(detail, "not switched: hsmdkim as %s cannot use the new key: %s%s",
-		       actas_name(user), why.text[0] != '\0' ? why.text : err_text(e), mend);
+		       actas_name(as), why.text[0] != '\0' ? why.text : err_text(e), mend);
 	return e == ERR_KEY_MISSING ? ERR_DENIED : e;
 }
 
@@ -65,16 +64,14 @@ enum err rotate_try_key(const struct rotate_run *run, const struct rotate_half *
 {
 	const struct settings *s = run->conf->settings;
 	AUTO(pubkey_free) struct pubkey *key = NULL;
-	struct actas user;
-	enum err e = actas_find(s, &user, detail);
+	struct actas as;
+	enum err e = actas_find(s, &as, detail);
 
 	if (e != ERR_OK)
 		return e;
 	if (half->ref[0] == '/')
-		e = read_file_as(half->ref, s->require_safe_keys, &user, &key, detail);
+		e = read_file_as(half->ref, s->require_safe_keys, &as, &key, detail);
 	else
 		e = read_token_afresh(run->conf, half->ref, &key, detail);
-	e = e == ERR_OK ? compare(key, half, detail) : explain(e, half->ref, &user, detail);
-	actas_done(&user);
-	return e;
+	return e == ERR_OK ? compare(key, half, detail) : explain(e, half->ref, &as, detail);
 }

@@ -6,7 +6,6 @@
 #include "keytable/tokentable.h"
 #include "tools/actas.h"
 
-#include <pwd.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,20 +29,28 @@ struct tokens {
 	struct actas user;	 /* whom modules take us for */
 };
 
+void tokens_close(struct tokens *tokens)
+{
+	for (size_t i = 0; i < tokens->table->count; i++) {
+		struct open_token *o = &tokens->list[i];
+
+		token_session_close(&o->session);
+		token_free(&o->token);
+		p11_uri_free(&o->uri);
+		pin_free(&o->pin);
+		*o = (struct open_token){ .failed = ERR_OK };
+	}
+}
+
 void tokens_free(struct tokens **tokens)
 {
 	struct tokens *t = tokens != NULL ? *tokens : NULL;
 
 	if (t == NULL)
 		return;
-	for (size_t i = 0; t->list != NULL && i < t->table->count; i++) {
-		token_session_close(&t->list[i].session);
-		token_free(&t->list[i].token);
-		p11_uri_free(&t->list[i].uri);
-		pin_free(&t->list[i].pin);
-	}
+	if (t->list != NULL)
+		tokens_close(t);
 	free(t->list);
-	actas_done(&t->user);
 	tokentable_free(&t->table);
 	free(t);
 	*tokens = NULL;
@@ -79,20 +86,16 @@ enum err tokens_new(const struct settings *settings, struct files *files,
 
 enum err tokens_act_as_signer(struct tokens *tokens, struct err_detail *detail)
 {
-	actas_done(&tokens->user);
 	return actas_find(tokens->settings, &tokens->user, detail);
 }
 
 /* Root runs the tool, the PIN file may be the signer's; anyone else uses his own. */
 static uid_t pin_owner(const struct settings *s)
 {
-	const char *spec = s->signer_user_id != NULL ? s->signer_user_id : s->user_id;
-	struct slice name = slice_sub(slice_str(spec), 0, slice_find(slice_str(spec), ':'));
-	char *user = geteuid() == 0 && name.len != 0 ? slice_dup(name) : NULL;
-	const struct passwd *entry = user != NULL ? getpwnam(user) : NULL;
+	struct actas signer;
 
-	free(user);
-	return entry != NULL ? entry->pw_uid : geteuid();
+	return actas_find(s, &signer, NULL) == ERR_OK && signer.user.set ? signer.user.uid
+									 : geteuid();
 }
 
 static enum err read_pin(struct tokens *t, const char *source, struct pin **ret_pin,

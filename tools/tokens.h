@@ -19,6 +19,10 @@ NODISCARD enum err tokens_new(const struct settings *settings, struct files *fil
 			      struct tokens **ret_tokens, struct err_detail *detail);
 void tokens_free(struct tokens **tokens);
 
+/** Sessions are closed, and opened again when they are needed: as the daemon finds the tokens now,
+ * not as an old session remembers them. What could not be opened may be tried again. */
+void tokens_close(struct tokens *tokens);
+
 /**
  * From now on modules are called as the daemon's signer calls them (tools/actas.h), so what is made
  * is the daemon's; PINs are still read as who we are. Before the first use of a token.

@@ -53,17 +53,6 @@ static enum err load_settings(const struct toolconf_request *request, struct set
 	return e;
 }
 
-enum err toolconf_renew_tokens(struct toolconf *conf, struct err_detail *detail)
-{
-	enum err e;
-
-	tokens_free(&conf->tokens);
-	e = tokens_new(conf->settings, conf->files, &conf->tokens, detail);
-	if (e == ERR_OK && conf->act_as_signer)
-		e = tokens_act_as_signer(conf->tokens, detail);
-	return e;
-}
-
 static enum err load(struct toolconf *c, const struct toolconf_request *request,
 		     struct err_detail *detail)
 {
@@ -71,12 +60,13 @@ static enum err load(struct toolconf *c, const struct toolconf_request *request,
 
 	c->settings = settings_new();
 	c->files = files_new_real();
-	c->act_as_signer = request->act_as_signer;
 	if (c->settings == NULL || c->files == NULL)
 		return ERR_NOMEM;
 	e = load_settings(request, c->settings, detail);
 	if (e == ERR_OK)
-		e = toolconf_renew_tokens(c, detail);
+		e = tokens_new(c->settings, c->files, &c->tokens, detail);
+	if (e == ERR_OK && request->act_as_signer)
+		e = tokens_act_as_signer(c->tokens, detail);
 	return e == ERR_IO ? ERR_CONFIG : e;
 }
 

@@ -13,7 +13,6 @@ struct toolconf {
 	struct settings *settings;
 	struct files *files;
 	struct tokens *tokens; /**< opened when the first token key is read */
-	bool act_as_signer;
 };
 
 struct toolconf_request {
@@ -28,10 +27,6 @@ struct toolconf_request {
 NODISCARD enum err toolconf_open(const struct toolconf_request *request, struct toolconf **ret_conf,
 				 struct err_detail *detail);
 void toolconf_free(struct toolconf **conf);
-
-/** Tokens are closed, and opened again when they are needed: as the daemon finds them now, not as
- * an old session remembers them. */
-NODISCARD enum err toolconf_renew_tokens(struct toolconf *conf, struct err_detail *detail);
 
 /** @param nameservers beats the setting; NULL: the setting */
 NODISCARD enum err toolconf_resolver(const struct toolconf *conf, const char *nameservers,

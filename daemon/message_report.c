@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "daemon/reportwire.h"
 #include "dkim/authres.h"
+#include "dkim/idn.h"
 #include "dkim/reportrec.h"
 
 #include <arpa/inet.h>
@@ -109,10 +110,13 @@ static void ask(struct message *m, const struct mta *mta, const struct dkim_verd
 	AUTO(buf_done) struct buf header;
 	AUTO(buf_done) struct buf identity;
 	AUTO(buf_done) struct buf packet;
+	struct idn_name domain;
 	char job[QUEUE_ID_BYTES];
 	char address[INET6_ADDRSTRLEN];
 	const char *host = mta->ops->macro(mta->ctx, "j");
 
+	if (idn_to_ascii(v->sig.domain, &domain) != ERR_OK)
+		return; /* nobody to ask whether reports are wanted */
 	buf_init(&header, REPORT_HEADER_BYTES);
 	buf_init(&identity, LIMIT_MESSAGE_ARENA_BYTES);
 	buf_init(&packet, REPORT_PACKET_BYTES);
@@ -121,7 +125,7 @@ static void ask(struct message *m, const struct mta *mta, const struct dkim_verd
 	request.text[REPORT_JOB] = slice_str(message_queue_id(mta, job, sizeof(job)));
 	request.text[REPORT_HOST] =
 		slice_str(host != NULL && *host != '\0' ? host : m->snapshot->verify->host_name);
-	request.text[REPORT_DOMAIN] = v->sig.domain;
+	request.text[REPORT_DOMAIN] = slice_of(domain.text, domain.len);
 	request.text[REPORT_SELECTOR] = v->sig.selector;
 	request.text[REPORT_IDENTITY] = buf_slice(&identity);
 	request.text[REPORT_SOURCE_IP] = source_ip(m, address);

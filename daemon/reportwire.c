@@ -29,6 +29,8 @@ enum err reportwire_encode(const struct report_request *request, struct buf *out
 	struct head head;
 	struct slice ignored;
 
+	if (request->text[REPORT_DOMAIN].len > text_max[REPORT_DOMAIN])
+		return ERR_LIMIT;
 	memset(&head, 0, sizeof(head)); /* no padding of ours leaves the process */
 	head.arrival_s = request->arrival_s;
 	head.reason = (uint32_t)request->reason;

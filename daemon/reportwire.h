@@ -18,7 +18,7 @@ enum report_delivery { REPORT_DELIVERED, REPORT_REJECTED, REPORT_BY_POLICY, REPO
 enum report_text {
 	REPORT_JOB,	  /**< queue id */
 	REPORT_HOST,	  /**< the MTA's name */
-	REPORT_DOMAIN,	  /**< d= as written */
+	REPORT_DOMAIN,	  /**< d= in A-labels; never cut: that is another domain */
 	REPORT_SELECTOR,  /**< s= */
 	REPORT_IDENTITY,  /**< i=, or "@" and d= */
 	REPORT_SOURCE_IP, /**< of the client; empty: not known */
@@ -39,7 +39,8 @@ struct report_request {
 #define REPORT_HEADER_BYTES 32768u
 #define REPORT_PACKET_BYTES 49152u
 
-/** Append the packet; texts are cut at their limits. @return ERR_NOMEM, ERR_LIMIT */
+/** Append the packet; texts are cut at their limits. @return ERR_NOMEM, ERR_LIMIT (also: the domain
+ * is too long) */
 NODISCARD enum err reportwire_encode(const struct report_request *request, struct buf *out);
 
 /** @param ret_request points into packet @return ERR_PROTOCOL for what reportwire_encode() would

@@ -63,10 +63,16 @@ static void long_texts_are_cut(void **state)
 	memset(text, 'x', LONG_BYTES);
 	for (size_t i = 0; i < REPORT_TEXT_COUNT; i++)
 		request.text[i] = slice_of(text, LONG_BYTES);
+	request.text[REPORT_DOMAIN] = slice_of(text, 253);
 	buf_init(&packet, REPORT_PACKET_BYTES);
 	assert_int_equal(reportwire_encode(&request, &packet), ERR_OK);
 	assert_int_equal(reportwire_decode(buf_slice(&packet), &got), ERR_OK);
 	assert_int_equal(got.text[REPORT_HEADER].len, REPORT_HEADER_BYTES);
+	assert_int_equal(got.text[REPORT_DOMAIN].len, 253);
+	/* What is left of a longer name may be another one, and somebody's. */
+	request.text[REPORT_DOMAIN] = slice_of(text, 254);
+	buf_reset(&packet);
+	assert_int_equal(reportwire_encode(&request, &packet), ERR_LIMIT);
 	free(text);
 }
 

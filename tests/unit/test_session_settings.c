@@ -7,6 +7,10 @@
 
 #include <cmocka.h>
 
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/reportwire.h"
 #include "session_world.h"
 
 #define FROM " a@example.com"
@@ -183,6 +187,44 @@ static void an_unfit_message_causes_no_report(void **state)
 	}
 }
 
+/* A valid name that is longer in U-labels than in A-labels: whole, never its first 253 bytes. */
+static void a_report_is_asked_for_the_whole_domain(void **state)
+{
+	static const char label[] = "\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc"
+				    "\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc.";
+	struct session *s = begin("Mode v\nSendReports yes\n", &new_mta);
+	static char packet[REPORT_PACKET_BYTES];
+	struct report_request request;
+	char domain[512] = "";
+	char field[1024];
+	int pair[2];
+	ssize_t len;
+
+	(void)state;
+	while (strlen(domain) < 253)
+		(void)strcat(domain, label);
+	(void)strcat(domain, "com");
+	(void)snprintf(field, sizeof(field),
+		       " v=1; a=rsa-sha256; d=%s; s=s; h=from; r=y; t=1; x=2; bh=%s; b=AAAA",
+		       domain, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	env.reporter = reporter_new();
+	assert_non_null(env.reporter);
+	reporter_attach(env.reporter, pair[0]);
+	connect_from(s, "192.0.2.1");
+	(void)session_mail(s, "<a@example.com>");
+	(void)session_header(s, "DKIM-Signature", field);
+	(void)message_rest(s, FROM);
+	len = recv(pair[1], packet, sizeof(packet), MSG_DONTWAIT);
+	assert_true(len > 0);
+	assert_int_equal(reportwire_decode(slice_of(packet, (size_t)len), &request), ERR_OK);
+	assert_true(slice_starts(request.text[REPORT_DOMAIN], SLICE_LIT("xn--")));
+	assert_true(slice_ends(request.text[REPORT_DOMAIN], SLICE_LIT(".com")));
+	end(s);
+	reporter_free(&env.reporter);
+	(void)close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +235,7 @@ int main(void)
 		cmocka_unit_test(the_filter_names_itself_when_asked),
 		cmocka_unit_test(a_message_without_a_date_is_refused),
 		cmocka_unit_test(an_unfit_message_causes_no_report),
+		cmocka_unit_test(a_report_is_asked_for_the_whole_domain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

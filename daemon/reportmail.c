@@ -58,6 +58,14 @@ static void add_unfolded(struct buf *out, const char *name, struct slice value)
 	buf_add_ch(out, '\n');
 }
 
+/* RFC 5965 section 3.2: the reverse-path of RFC 5321, in its brackets. */
+static void add_mail_from(struct buf *out, struct slice sender)
+{
+	buf_add_str(out, "Original-Mail-From: <");
+	add_text(out, sender);
+	buf_add_str(out, ">\n");
+}
+
 static void add_date(struct buf *out, const char *name, int64_t at_s)
 {
 	static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
@@ -129,7 +137,7 @@ static void add_feedback(const struct reportmail *mail, struct buf *out)
 		    "Version: 1\n",
 		    mail->boundary);
 	add_field(out, "Original-Envelope-Id", r->text[REPORT_JOB]);
-	add_field(out, "Original-Mail-From", r->text[REPORT_MAIL_FROM]);
+	add_mail_from(out, r->text[REPORT_MAIL_FROM]);
 	add_date(out, "Arrival-Date", r->arrival_s);
 	buf_add_str(out, "Reporting-MTA: dns; ");
 	add_text(out, r->text[REPORT_HOST]);

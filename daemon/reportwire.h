@@ -22,7 +22,7 @@ enum report_text {
 	REPORT_SELECTOR,  /**< s= */
 	REPORT_IDENTITY,  /**< i=, or "@" and d= */
 	REPORT_SOURCE_IP, /**< of the client; empty: not known */
-	REPORT_MAIL_FROM, /**< envelope sender, in its brackets */
+	REPORT_MAIL_FROM, /**< envelope sender, without brackets */
 	REPORT_RESULTS,	  /**< value of an Authentication-Results field */
 	REPORT_HEADER,	  /**< of the message, CRLF behind each field, cut at a field */
 	REPORT_TEXT_COUNT

@@ -88,7 +88,7 @@ class Reports(ReportCase):
         for name, value in (("Feedback-Type", "auth-failure"), ("Version", "1"), ("Auth-Failure", "signature (signature verification failed)"),
                             ("Reported-Domain", "example.com"), ("DKIM-Domain", "example.com"), ("DKIM-Selector", "rsa"),
                             ("DKIM-Identity", "@example.com"), ("Source-IP", "192.0.2.25"), ("Delivery-Result", "delivered"),
-                            ("Original-Mail-From", "sender@example.com"), ("Original-Envelope-Id", "4QxYzA1b2C"),
+                            ("Original-Mail-From", "<sender@example.com>"), ("Original-Envelope-Id", "4QxYzA1b2C"),
                             ("Reporting-MTA", "dns; mail.example.com")):
             self.assertEqual(value, fields[name], name)
         self.assertRegex(fields["User-Agent"], r"\Ahsmdkim/")

@@ -153,6 +153,7 @@ static void a_report(void **state)
 		"Auto-Submitted: auto-generated",
 		"Feedback-Type: auth-failure",
 		"Auth-Failure: bodyhash (body hash did not verify)",
+		"Original-Mail-From: <a@example.com>",
 		"Arrival-Date: Mon, 24 Nov 2025 16:00:00 +0000",
 		"Authentication-Results: mx.example.net; dkim=fail header.d=example.com",
 		"Delivery-Result: reject",

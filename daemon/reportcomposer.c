@@ -1,4 +1,5 @@
 /* Composing reports: see reportcomposer.h. */
+#define _GNU_SOURCE /* POLLRDHUP */
 #include "daemon/reportcomposer.h"
 
 #include "base/arena.h"
@@ -215,7 +216,7 @@ static bool handle(struct composer *c, struct slice packet)
 
 static int serve(struct composer *c)
 {
-	struct pollfd fds[2] = { { .fd = c->ask_fd, .events = POLLIN },
+	struct pollfd fds[2] = { { .fd = c->ask_fd, .events = POLLIN | POLLRDHUP },
 				 { .fd = c->sender_fd, .events = POLLIN } };
 	static char packet[REPORT_PACKET_BYTES];
 
@@ -229,7 +230,8 @@ static int serve(struct composer *c)
 		if (fds[0].revents == 0)
 			continue;
 		len = recv(c->ask_fd, packet, sizeof(packet), MSG_DONTWAIT);
-		if (len == 0)
+		/* Without that it is an empty packet, which is no request. */
+		if (len == 0 && (fds[0].revents & (POLLHUP | POLLRDHUP)) != 0)
 			return EX_UNAVAILABLE; /* supervisor and milter process are gone */
 		if (len > 0 && !handle(c, slice_of(packet, (size_t)len)))
 			return EX_OK;
@@ -255,9 +257,10 @@ static enum err prepare(struct composer *c, struct files *files, struct err_deta
 int reportcomposer_run(const struct settings *settings, struct files *files, int ask_fd,
 		       int sender_fd)
 {
-	static struct composer c = { .limit = { .period_ms = REPORTCOMPOSER_OF_SAME_MS,
+	static struct reportlimit_event events[REPORTCOMPOSER_COUNT_MAX];
+	static struct composer c = { .limit = { .period_ms = REPORTCOMPOSER_PERIOD_MS,
 						.count = REPORTCOMPOSER_COUNT_MAX,
-						.of_same_ms = REPORTCOMPOSER_OF_SAME_MS } };
+						.events = events } };
 	struct err_detail detail = { "" };
 	enum err err;
 

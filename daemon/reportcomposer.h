@@ -9,7 +9,7 @@
 #include "config/settings.h"
 
 /** Failures of one domain and one kind that are looked at: one in this time. */
-#define REPORTCOMPOSER_OF_SAME_MS 600000
+#define REPORTCOMPOSER_PERIOD_MS 600000
 /** Domains and kinds that are looked at in that time, all together. */
 #define REPORTCOMPOSER_COUNT_MAX 1000u
 

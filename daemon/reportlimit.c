@@ -20,14 +20,14 @@ bool reportlimit_take(struct reportlimit *limit, struct slice domain, unsigned k
 		return false;
 	domain = slice_sub(domain, 0, LIMIT_DOMAIN_BYTES);
 	for (size_t i = 0; i < limit->used && !slice_empty(domain); i++)
-		if (is_recent(&limit->events[i], limit->of_same_ms, now_ms) &&
+		if (is_recent(&limit->events[i], limit->period_ms, now_ms) &&
 		    is_same(&limit->events[i], domain, kind))
 			return false;
 	event->at_ms = now_ms;
 	event->kind = kind;
 	event->domain_len = domain.len;
 	memcpy(event->domain, domain.ptr, domain.len);
-	limit->next = (limit->next + 1) % limit->count;
+	limit->next = limit->next + 1 < limit->count ? limit->next + 1 : 0;
 	if (limit->used < limit->count)
 		limit->used++;
 	return true;

@@ -10,8 +10,6 @@
 
 #include <stdint.h>
 
-#define REPORTLIMIT_EVENTS_MAX 1024u
-
 struct reportlimit_event {
 	int64_t at_ms;
 	unsigned kind;
@@ -21,12 +19,11 @@ struct reportlimit_event {
 
 /** Zeroed but for the first three. */
 struct reportlimit {
-	int64_t period_ms;  /**< in which at most count events pass */
-	size_t count;	    /**< 1 to REPORTLIMIT_EVENTS_MAX */
-	int64_t of_same_ms; /**< in which one event of each domain and kind passes */
+	int64_t period_ms; /**< in which at most count events pass, one of each domain and kind */
+	size_t count;	   /**< at least 1 */
+	struct reportlimit_event *events; /**< room for count; the caller's */
 	size_t used;
 	size_t next;
-	struct reportlimit_event events[REPORTLIMIT_EVENTS_MAX];
 };
 
 /**

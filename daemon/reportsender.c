@@ -13,17 +13,17 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sysexits.h>
 
 #define DELIVERY_MS 60000
 #define ARENA_BYTES ((size_t)1024 * 1024)
 
-struct sender {
+struct reportsender {
 	const struct settings *settings;
-	int composer_fd;
 	struct reportlimit limit;
+	struct reportlimit_event events[REPORTSENDER_COUNT_MAX];
 	/* with SMTPURI */
 	struct smtp_uri server;
 	struct reportto to;
@@ -59,7 +59,7 @@ static bool by_command(const char *command, struct slice mail)
 	return false;
 }
 
-static bool by_smtp(struct sender *s, struct slice recipient, struct slice mail)
+static bool by_smtp(struct reportsender *s, struct slice recipient, struct slice mail)
 {
 	struct smtpsend_said answer;
 	char said[4 * sizeof(answer.text)];
@@ -77,7 +77,7 @@ static bool by_smtp(struct sender *s, struct slice recipient, struct slice mail)
 }
 
 /* The first line names the recipient, the message follows. */
-static bool deliver(struct sender *s, struct slice packet)
+static bool deliver(struct reportsender *s, struct slice packet)
 {
 	size_t end = slice_find(packet, '\n');
 	struct slice mail = slice_sub(packet, end + 1, packet.len);
@@ -88,10 +88,10 @@ static bool deliver(struct sender *s, struct slice packet)
 }
 
 /* @return false: the composer is gone */
-static bool serve_one(struct sender *s)
+static bool serve_one(struct reportsender *s, int composer_fd)
 {
 	static char room[REPORTSENDER_PACKET_BYTES];
-	ssize_t len = recv(s->composer_fd, room, sizeof(room), 0);
+	ssize_t len = recv(composer_fd, room, sizeof(room), 0);
 	unsigned char outcome = REPORTSENDER_LIMITED;
 
 	if (len <= 0)
@@ -99,11 +99,11 @@ static bool serve_one(struct sender *s)
 	if (reportlimit_take(&s->limit, SLICE_LIT(""), 0, clock_mono_ms()))
 		outcome = deliver(s, slice_of(room, (size_t)len)) ? REPORTSENDER_SENT
 								  : REPORTSENDER_FAILED;
-	return send(s->composer_fd, &outcome, 1, MSG_NOSIGNAL) == 1;
+	return send(composer_fd, &outcome, 1, MSG_NOSIGNAL) == 1;
 }
 
 /* By SMTP no program is started, so no rights are needed for one. */
-static enum err prepare_smtp(struct sender *s, struct err_detail *detail)
+static enum err prepare_smtp(struct reportsender *s, struct err_detail *detail)
 {
 	size_t skipped = 0;
 	enum err err = sandbox_lock_process(detail);
@@ -121,36 +121,40 @@ static enum err prepare_smtp(struct sender *s, struct err_detail *detail)
 	return err;
 }
 
-/* Until the composer or the supervisor is gone. */
-static int serve(struct sender *s, int supervisor_fd)
+bool reportsender_serve(struct reportsender *s, int composer_fd, int supervisor_fd)
 {
-	struct pollfd fds[2] = { { .fd = s->composer_fd, .events = POLLIN },
+	struct pollfd fds[2] = { { .fd = composer_fd, .events = POLLIN },
 				 { .fd = supervisor_fd, .events = POLLIN } };
 
 	for (;;) {
 		if (poll(fds, ARRAY_LEN(fds), -1) < 0)
 			continue;
 		if (fds[1].revents != 0)
-			return EX_OK;
-		if (fds[0].revents != 0 && !serve_one(s))
-			return EX_SOFTWARE; /* the composer ended first, and said why */
+			return false;
+		if (fds[0].revents != 0 && !serve_one(s, composer_fd))
+			return true;
 	}
 }
 
-int reportsender_run(const struct settings *settings, int composer_fd, int supervisor_fd)
+enum err reportsender_new(const struct settings *settings, struct reportsender **ret_sender,
+			  struct err_detail *detail)
 {
-	static struct sender s = { .limit = { .period_ms = REPORTSENDER_PERIOD_MS,
-					      .count = REPORTSENDER_COUNT_MAX } };
-	struct err_detail detail = { "" };
+	struct reportsender *s = calloc(1, sizeof(*s));
 	enum err err = ERR_OK;
 
-	s.settings = settings;
-	s.composer_fd = composer_fd;
+	if (s == NULL)
+		return ERR_NOMEM;
+	s->settings = settings;
+	s->limit = (struct reportlimit){ .period_ms = REPORTSENDER_PERIOD_MS,
+					 .count = REPORTSENDER_COUNT_MAX,
+					 .events = s->events };
 	if (settings->smtp_uri != NULL)
-		err = prepare_smtp(&s, &detail);
-	if (err == ERR_OK)
-		return serve(&s, supervisor_fd);
-	log_line(LOG_LEVEL_ERROR, "reports process: %s",
-		 detail.text[0] != '\0' ? detail.text : err_text(err));
-	return EX_OSERR;
+		err = prepare_smtp(s, detail);
+	if (err == ERR_OK) {
+		*ret_sender = s;
+		return ERR_OK;
+	}
+	arena_free(&s->arena);
+	free(s);
+	return err;
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/restartwait.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -10,11 +11,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* It is started again after this time, doubled with each end that follows soon. */
-#define RESTART_FIRST_MS 500
-#define RESTART_MAX_MS 60000
-#define QUIET_MS 60000
 
 void sidechild_init(struct sidechild *c, const char *name, const char *program)
 {
@@ -30,10 +26,7 @@ static void start_later(struct sidechild *c)
 {
 	int64_t now_ms = clock_mono_ms();
 
-	if (now_ms - c->started_ms >= QUIET_MS || c->wait_ms == 0)
-		c->wait_ms = RESTART_FIRST_MS;
-	else if (c->wait_ms < RESTART_MAX_MS)
-		c->wait_ms *= 2;
+	c->wait_ms = restartwait_next(c->wait_ms, now_ms - c->started_ms);
 	c->start_at_ms = now_ms + c->wait_ms;
 }
 
@@ -82,8 +75,11 @@ void sidechild_stop(struct sidechild *c)
 
 void sidechild_replace(struct sidechild *c)
 {
-	if (c->pid <= 0)
+	if (c->pid <= 0) {
+		/* What made it end may be what was mended. */
+		c->start_at_ms = c->wait_ms = 0;
 		return;
+	}
 	(void)kill(c->pid, SIGKILL);
 	c->replaced = true;
 }

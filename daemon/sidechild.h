@@ -28,7 +28,8 @@ NODISCARD enum err sidechild_find(struct sidechild *c);
 
 /** @param program path and argv are filled in @return false: it is tried again later */
 NODISCARD bool sidechild_start(struct sidechild *c, struct child_program *program);
-/** SIGKILL; it may start again as soon as sidechild_reap() has seen its end. */
+/** SIGKILL; it may start again as soon as sidechild_reap() has seen its end, or at once when it
+ * waits for its next start. */
 void sidechild_replace(struct sidechild *c);
 /** SIGKILL, and wait for its end: when the supervisor ends. */
 void sidechild_stop(struct sidechild *c);

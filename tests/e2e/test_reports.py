@@ -196,15 +196,17 @@ class Process(ReportCase):
 
     def test_it_starts_again(self):
         """Killed, either half: a new one comes, and takes what waits."""
-        daemon = self.reporting(domains=("example.com", "two.example"), allowed=["reports process: ended with"])
+        daemon = self.reporting(domains=("example.com", "two.example"), allowed=["reports process: (composer )?ended with"])
         for find, domain, count in ((self.reports_pid, b"example.com", 1), (self.composer_pid, b"two.example", 2)):
-            pid = find(daemon)
+            sender, pid = self.reports_pid(daemon), find(daemon)
             os.kill(pid, signal.SIGKILL)
             harness.wait_for(lambda: not harness.alive(pid), 20, "it is dead")
             daemon.send(self.asking(domain=domain), OUTSIDE)
             self.reports(count)
             self.assertNotEqual(pid, find(daemon))
         daemon.expect("reports process: ended with signal 9; starts again")
+        self.assertEqual(sender, self.reports_pid(daemon))  # the one that counts what is sent
+        daemon.expect("reports process: composer ended with signal 9; starts again")
 
     def test_mail_does_not_wait(self):
         """The process stands still: mail is answered, what finds no room is dropped, with one line."""

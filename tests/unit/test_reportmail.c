@@ -13,7 +13,6 @@
 #include "daemon/reportmail.h"
 
 #define BOUNDARY "dkimreport0123456789abcdef"
-#define HOUR_MS 3600000
 #define LONG_BYTES ((size_t)2 * REPORT_HEADER_BYTES)
 
 /* ---- the packet ---- */
@@ -310,7 +309,8 @@ static void a_time_that_is_none(void **state)
 
 static void one_of_a_domain_and_kind(void **state)
 {
-	static struct reportlimit limit = { .period_ms = HOUR_MS, .count = 100, .of_same_ms = 600 };
+	static struct reportlimit_event events[100];
+	struct reportlimit limit = { .period_ms = 600, .count = 100, .events = events };
 	struct slice one = SLICE_LIT("one.example");
 	struct slice two = SLICE_LIT("two.example");
 
@@ -325,7 +325,8 @@ static void one_of_a_domain_and_kind(void **state)
 
 static void so_many_in_all(void **state)
 {
-	static struct reportlimit limit = { .period_ms = 1000, .count = 3 };
+	struct reportlimit_event events[3];
+	struct reportlimit limit = { .period_ms = 1000, .count = 3, .events = events };
 
 	(void)state;
 	for (int64_t at_ms = 0; at_ms < 3; at_ms++)
@@ -339,7 +340,8 @@ static void so_many_in_all(void **state)
 /* A flood of names that are all different: never more than count in any period. */
 static void a_flood(void **state)
 {
-	static struct reportlimit limit = { .period_ms = 1000, .count = 50, .of_same_ms = 1000 };
+	static struct reportlimit_event events[50];
+	struct reportlimit limit = { .period_ms = 1000, .count = 50, .events = events };
 	unsigned taken = 0;
 
 	(void)state;

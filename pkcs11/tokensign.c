@@ -1,4 +1,5 @@
 /* One signature on the token, and the recovery ladder that the return codes ask for. */
+#include "pkcs11/attribute.h"
 #include "pkcs11/ckr.h"
 #include "pkcs11/publicpart.h"
 #include "pkcs11/token_priv.h"
@@ -82,7 +83,17 @@ static CK_RV sign_once(struct job *job)
 
 /* ---- rungs: each @return ERR_OK when it is worth another try ---- */
 
-enum sameness { SAME_KEY, ANOTHER_KEY, NO_KEY };
+enum sameness { SAME_KEY, ANOTHER_KEY, NO_KEY, NOT_READ };
+
+static bool has_another_type(const struct job *job, CK_OBJECT_HANDLE handle)
+{
+	bool is_rsa = job->key->info.type == KEY_TYPE_RSA;
+	struct token_session *s = job->session;
+	CK_ULONG type = 0;
+
+	return attribute_ulong(s->f, s->handle, handle, CKA_KEY_TYPE, &type) &&
+	       type != (is_rsa ? CKK_RSA : CKK_EC_EDWARDS);
+}
 
 /* Is our key behind the handle? */
 static enum sameness look_at(const struct job *job, CK_OBJECT_HANDLE handle)
@@ -92,18 +103,18 @@ static enum sameness look_at(const struct job *job, CK_OBJECT_HANDLE handle)
 
 	if (token_object_is_gone(s, handle))
 		return NO_KEY;
-	return publicpart_read(s->f, s->handle, handle, job->key->info.type, &found, NULL) ==
-				       ERR_OK &&
-			       pubkey_equal(found, job->key->pubkey)
-		       ? SAME_KEY
-		       : ANOTHER_KEY;
+	if (publicpart_read(s->f, s->handle, handle, job->key->info.type, &found, NULL) != ERR_OK)
+		return has_another_type(job, handle) ? ANOTHER_KEY : NOT_READ;
+	return pubkey_equal(found, job->key->pubkey) ? SAME_KEY : ANOTHER_KEY;
 }
 
-/* The one of the hits that has our public key. @return ERR_KEY_CHANGED, ERR_KEY_MISSING */
+/* The one of the hits that has our public key. @return ERR_KEY_CHANGED, ERR_KEY_MISSING: they last,
+ * so not while one of the hits may be ours; ERR_TOKEN_FAILED */
 static enum err take_same_key(struct job *job, const CK_OBJECT_HANDLE *hits, size_t count,
 			      struct err_detail *detail)
 {
 	bool another = false;
+	bool unread = false;
 
 	for (size_t i = 0; i < count && i < HITS_MAX; i++) {
 		enum sameness is = look_at(job, hits[i]);
@@ -113,6 +124,12 @@ static enum err take_same_key(struct job *job, const CK_OBJECT_HANDLE *hits, siz
 			return ERR_OK;
 		}
 		another |= is == ANOTHER_KEY;
+		unread |= is == NOT_READ;
+	}
+	if (unread) {
+		err_detail_set(detail, "token %s: the key could not be looked at",
+			       job->session->token->name);
+		return ERR_TOKEN_FAILED;
 	}
 	err_detail_set(detail,
 		       another ? "token %s: another key has the name by now; the next message is "
@@ -131,20 +148,23 @@ static int64_t new_enough_ms(const struct job *job)
 	return fresh_ms < job->started_ms ? fresh_ms : job->started_ms;
 }
 
-/* The token rather than a key: all of them are gone. The index may be older than that. */
+/* The token rather than a key: all of them are gone. The index may be older than that; without one,
+ * for another thread has detached the token meanwhile, nothing is known. */
 static bool all_keys_are_gone(struct token_session *s)
 {
 	CK_OBJECT_HANDLE some[HITS_MAX];
 	size_t count = 0;
+	bool known;
 
 	(void)pthread_mutex_lock(&s->token->lock);
-	if (s->token->index != NULL)
+	known = s->token->index != NULL;
+	if (known)
 		count = keyindex_sample(s->token->index, some, HITS_MAX);
 	(void)pthread_mutex_unlock(&s->token->lock);
 	for (size_t i = 0; i < count; i++)
 		if (!token_object_is_gone(s, some[i]))
 			return false;
-	return true;
+	return known;
 }
 
 static enum err find_again(struct job *job, bool *ret_reload, struct err_detail *detail)
@@ -262,7 +282,12 @@ static enum err check(const struct job *job, struct err_detail *detail)
 static enum err look_for_other_key(struct job *job, struct rungs *rungs, bool *ret_reload,
 				   struct err_detail *detail)
 {
-	if (rungs->refound || look_at(job, atomic_load(&job->key->handle)) == SAME_KEY)
+	enum sameness is;
+
+	if (rungs->refound)
+		return ERR_TOKEN_LIED;
+	is = look_at(job, atomic_load(&job->key->handle));
+	if (is == SAME_KEY || is == NOT_READ)
 		return ERR_TOKEN_LIED;
 	rungs->refound = true;
 	return find_again(job, ret_reload, detail);

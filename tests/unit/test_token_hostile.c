@@ -19,6 +19,7 @@
 #include "base/limits.h"
 #include "pkcs11/keyindex.h"
 #include "pkcs11/token.h"
+#include "pkcs11/token_priv.h"
 #include "softhsm.h"
 
 #define THREADS 4
@@ -434,6 +435,121 @@ static void a_handle_that_means_another_key_is_noticed(void **state)
 	end(&f);
 }
 
+static CK_RV k_is_ed25519(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *list,
+			  CK_ULONG count)
+{
+	const CK_ULONG ed25519 = CKK_EC_EDWARDS;
+
+	if (object == swapped && list->type == CKA_KEY_TYPE && list->pValue != NULL) {
+		memcpy(list->pValue, &ed25519, sizeof(ed25519));
+		list->ulValueLen = sizeof(ed25519);
+		return CKR_OK;
+	}
+	if (object == swapped && list->type != CKA_KEY_TYPE && list->type != CKA_LABEL)
+		return CKR_ATTRIBUTE_TYPE_INVALID;
+	return label_is_k(session, object, list, count);
+}
+
+static void a_key_of_another_type_under_its_name_is_another_key(void **state)
+{
+	struct err_detail detail = { "" };
+	struct fixture f;
+	bool reload = false;
+
+	(void)state;
+	begin(&f, "pkcs11:object=k");
+	swapped = handle_of("spare");
+	stale = true;
+	token_index_outdate(f.token);
+	hsm.list->C_FindObjects = find_swapped;
+	hsm.list->C_GetAttributeValue = k_is_ed25519;
+	hsm.list->C_SignInit = stale_once;
+	assert_int_equal(token_key_test(f.session, f.key, &reload, &detail), ERR_KEY_CHANGED);
+	end(&f);
+}
+
+/* --- a key that cannot be looked at ------------------------------------------------------------
+ */
+
+static CK_RV attributes_fail(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *list,
+			     CK_ULONG count)
+{
+	(void)session;
+	(void)object;
+	(void)list;
+	(void)count;
+	return CKR_DEVICE_ERROR;
+}
+
+/* Whoever is told that its key changed does not ask for it again. */
+static void a_key_that_cannot_be_looked_at_has_not_changed(void **state)
+{
+	struct err_detail detail = { "" };
+	struct fixture f;
+	bool reload = false;
+
+	(void)state;
+	begin(&f, "pkcs11:object=k");
+	stale = true;
+	hsm.list->C_GetAttributeValue = attributes_fail;
+	hsm.list->C_SignInit = stale_once;
+	assert_int_equal(token_key_test(f.session, f.key, &reload, &detail), ERR_TOKEN_FAILED);
+	assert_non_null(strstr(detail.text, "could not be looked at"));
+	assert_false(reload);
+	hsm.list->C_GetAttributeValue = hsm.real.C_GetAttributeValue;
+	assert_int_equal(token_key_test(f.session, f.key, &reload, &detail), ERR_OK);
+	end(&f);
+}
+
+static void a_signature_that_fits_no_key_to_be_looked_at_is_a_lie(void **state)
+{
+	struct err_detail detail = { "" };
+	struct fixture f;
+	bool reload = false;
+
+	(void)state;
+	begin(&f, "pkcs11:object=k");
+	swapped = handle_of("spare");
+	taken_over = handle_of("k");
+	hsm.list->C_SignInit = sign_with_spare;
+	hsm.list->C_GetAttributeValue = attributes_fail;
+	assert_int_equal(token_key_test(f.session, f.key, &reload, &detail), ERR_TOKEN_LIED);
+	end(&f);
+}
+
+static struct token *detached; /* by another thread, while a key is looked at */
+
+static CK_RV gone_and_detached(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+			       CK_ATTRIBUTE *list, CK_ULONG count)
+{
+	(void)session;
+	(void)object;
+	(void)list;
+	(void)count;
+	(void)pthread_mutex_lock(&detached->lock);
+	token_detach(detached);
+	(void)pthread_mutex_unlock(&detached->lock);
+	return CKR_OBJECT_HANDLE_INVALID;
+}
+
+/* What asks for a new process must have been seen. */
+static void a_token_without_an_index_has_not_lost_all_keys(void **state)
+{
+	struct err_detail detail = { "" };
+	struct fixture f;
+	bool reload = false;
+
+	(void)state;
+	begin(&f, "pkcs11:object=k");
+	detached = f.token;
+	stale = true;
+	hsm.list->C_GetAttributeValue = gone_and_detached;
+	hsm.list->C_SignInit = stale_once;
+	assert_int_equal(token_key_test(f.session, f.key, &reload, &detail), ERR_KEY_MISSING);
+	assert_false(reload);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +561,10 @@ int main(void)
 		cmocka_unit_test(a_list_without_end_is_given_up),
 		cmocka_unit_test(a_key_made_anew_under_its_name_is_another_key),
 		cmocka_unit_test(a_handle_that_means_another_key_is_noticed),
+		cmocka_unit_test(a_key_of_another_type_under_its_name_is_another_key),
+		cmocka_unit_test(a_key_that_cannot_be_looked_at_has_not_changed),
+		cmocka_unit_test(a_signature_that_fits_no_key_to_be_looked_at_is_a_lie),
+		cmocka_unit_test(a_token_without_an_index_has_not_lost_all_keys),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -145,6 +145,19 @@ static bool next_word(struct slice *rest, struct slice *ret_word)
 	return len > 0;
 }
 
+/* It is a word of what is noted for the next process (signer/pinnote.h). */
+static enum err check_name(struct slice name, struct err_detail *detail)
+{
+	bool blank = false;
+
+	for (size_t i = 0; i < name.len; i++)
+		blank |= ch_is_fws(name.ptr[i]);
+	if (!blank && name.len <= TOKENTABLE_NAME_BYTES_MAX)
+		return ERR_OK;
+	err_detail_set(detail, "a name is one word of at most %u bytes", TOKENTABLE_NAME_BYTES_MAX);
+	return ERR_CONFIG;
+}
+
 static enum err take_row(struct loading *l, struct slice name, struct slice value)
 {
 	struct tokentable *t = l->table;
@@ -161,7 +174,9 @@ static enum err take_row(struct loading *l, struct slice name, struct slice valu
 					.sessions = (unsigned)l->settings->token_sessions };
 	if (row->name == NULL)
 		return ERR_NOMEM;
-	e = next_word(&value, &word) ? take_uri(row, word, l->detail) : ERR_CONFIG;
+	e = check_name(name, l->detail);
+	if (e == ERR_OK)
+		e = next_word(&value, &word) ? take_uri(row, word, l->detail) : ERR_CONFIG;
 	while (e == ERR_OK && next_word(&value, &word))
 		e = take_option(row, word, l->detail);
 	return e;

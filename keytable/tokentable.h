@@ -5,6 +5,9 @@
 #include "config/settings.h"
 #include "keytable/dataset.h"
 
+/** A longer name is refused. */
+#define TOKENTABLE_NAME_BYTES_MAX 255u
+
 /** One token. The texts are the row's own, NUL-terminated. */
 struct tokentable_row {
 	char *name;
@@ -22,7 +25,8 @@ struct tokentable {
 /**
  * The tokens of the settings: TokenTable, or the one of PKCS11Module and PKCS11PinSource (its name
  * is "token"), or none.
- * @return as dataset_open(); ERR_CONFIG with FILE:LINE for a row that is not "name uri options"
+ * @return as dataset_open(); ERR_CONFIG with FILE:LINE for a row that is not "name uri options", or
+ * whose name is long or has blanks
  */
 NODISCARD enum err tokentable_load(const struct settings *settings, struct files *files,
 				   struct tokentable **ret_table, struct err_detail *detail);

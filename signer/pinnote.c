@@ -1,6 +1,8 @@
 /* Notes of PINs: see pinnote.h. */
 #include "signer/pinnote.h"
 
+#include "keytable/tokentable.h"
+
 #include <limits.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -9,8 +11,7 @@
 
 #define SALT_BYTES 16
 #define DIGEST_BYTES 32
-#define TOKEN_NAME_MAX 255
-#define NOTE_MAX (TOKEN_NAME_MAX + 2 * SALT_BYTES + 2 * DIGEST_BYTES + 64)
+#define NOTE_MAX (TOKENTABLE_NAME_BYTES_MAX + 2 * SALT_BYTES + 2 * DIGEST_BYTES + 64)
 
 static const char kind_refused[] = "pin-refused";
 static const char kind_tried[] = "pin-tried";

@@ -52,8 +52,9 @@ static bool settle(struct breaker *b, bool was_allowed, int64_t now_ms)
 	b->used = true;
 	if (!was_allowed || breaker_allows(b))
 		return false;
+	if (!b->down)
+		b->down_since_ms = now_ms;
 	b->down = true;
-	b->down_since_ms = now_ms;
 	return true;
 }
 

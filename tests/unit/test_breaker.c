@@ -128,6 +128,7 @@ static void an_answer_ends_the_rest_and_not_the_doubt(void **state)
 	/* Down again: its rests go on where they were. */
 	assert_true(breaker_failed(&b, BREAKER_WHOLE_TOKEN, 4100));
 	assert_int_equal(b.probe_at_ms, 4100 + 2 * BREAKER_REST_FIRST_MS);
+	assert_int_equal(b.down_since_ms, 0); /* no signature since */
 	assert_true(breaker_take_probe(&b, 6100));
 	breaker_answered(&b, 6100);
 	assert_true(breaker_worked(&b, 6200)); /* back */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -21,10 +22,10 @@ enum err recv_some(int fd, int64_t deadline_ms, struct buf *out, bool *ret_end)
 
 		if (left <= 0)
 			return ERR_TIMEOUT;
-		if (poll(&p, 1, (int)left) <= 0)
+		if (poll(&p, 1, left < INT_MAX ? (int)left : INT_MAX) <= 0)
 			continue;
 		n = recv(fd, chunk, sizeof(chunk), 0);
-		if (n < 0 && errno != EINTR)
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return ERR_PEER_LOST;
 	}
 	*ret_end = n == 0;

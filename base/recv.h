@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /**
- * Append what has come; waits for it.
+ * Append what has come; waits for it, also on a socket that does not block.
  * @param deadline_ms clock_mono_ms()
  * @param ret_end     the peer has said all
  * @return ERR_TIMEOUT, ERR_PEER_LOST, or the error of out

@@ -46,16 +46,18 @@ static void lane_destroy(struct lane *lane)
 	free(lane);
 }
 
-/* The lock is held, but not while the worker lets go. */
+/* The lock is held, but not while the worker lets go; it is not idle then. */
 static void rest(struct worker *w, void *state)
 {
 	struct lane *lane = w->lane;
 
 	w->rested = true;
+	lane->idle--;
 	(void)pthread_mutex_unlock(&lane->lock);
 	if (lane->ops->worker_rest != NULL)
 		lane->ops->worker_rest(state);
 	(void)pthread_mutex_lock(&lane->lock);
+	lane->idle++;
 }
 
 /* @return NULL when the lane closes and nothing waits; the lock is held */

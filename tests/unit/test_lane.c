@@ -371,6 +371,34 @@ static void count_rest(void *worker)
 	atomic_fetch_add(&rests, 1);
 }
 
+static atomic_bool may_rest;
+
+static void rest_long(void *worker)
+{
+	count_rest(worker);
+	while (!atomic_load(&may_rest))
+		(void)poll(NULL, 0, 1);
+}
+
+/* Its requests would wait for it while another token has sessions that are free. */
+static void a_worker_that_lets_go_is_not_free(void **state)
+{
+	static const struct lane_ops resting_ops = { .worker_rest = rest_long };
+	struct lane *lane = NULL;
+
+	(void)state;
+	atomic_store(&rests, 0);
+	atomic_store(&may_rest, false);
+	assert_int_equal(lane_new("rest", 2, 10, &resting_ops, NULL, &lane), ERR_OK);
+	lane_rest(lane);
+	wait_for(&rests, 2);
+	assert_int_equal(lane_free(lane), 0);
+	atomic_store(&may_rest, true);
+	while (lane_free(lane) < 2)
+		(void)poll(NULL, 0, 1);
+	lane_close(&lane);
+}
+
 static void workers_let_go_when_they_have_nothing_to_do(void **state)
 {
 	static const struct lane_ops resting_ops = { .worker_rest = count_rest };
@@ -444,6 +472,7 @@ int main(void)
 		cmocka_unit_test(the_job_of_a_parked_worker_goes_to_another),
 		cmocka_unit_test(a_parked_worker_of_a_closing_lane_does_not_spin),
 		cmocka_unit_test(workers_let_go_when_they_have_nothing_to_do),
+		cmocka_unit_test(a_worker_that_lets_go_is_not_free),
 		cmocka_unit_test(every_job_ends_once),
 	};
 

@@ -10,12 +10,14 @@
  *     LISTEN fd                    (milter) the listening socket
  *     REPORTS fd                   (milter, reports) where failure reports are asked for
  *     ASK number text fd           a question, see config/question.h
+ *     NOTE text                    (signer) what its predecessors noted
  *     STOP                         finish what is in flight, then exit 0
  *   child -> supervisor
  *     LOADED gen, FAILED gen text
  *     COMMITTED gen                what begins from now on uses these tables
  *     READY                        in service
- *     NOTE text                    what must survive a restart of the child (PIN refused)
+ *     NOTE text                    what must survive a restart of the child (PIN refused); with
+ *                                  HANDOVER_CHECK_ARGUMENT: a warning
  *     ANSWER number                the answer is written
  */
 #ifndef CONFIG_HANDOVER_H

@@ -56,7 +56,6 @@ void notes_put(struct notes *n, char *text)
 			return;
 		free(*place);
 		*place = n->texts[--n->count];
-		n->texts[n->count] = NULL;
 	} else if (place != NULL) {
 		free(*place);
 		*place = text;
@@ -77,8 +76,7 @@ void notes_forget(struct notes *n, const char *token)
 		else
 			free(n->texts[i]);
 	}
-	while (n->count > kept)
-		n->texts[--n->count] = NULL;
+	n->count = kept;
 }
 
 bool note_is_of(const char *note, const char *token)

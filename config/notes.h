@@ -19,7 +19,7 @@
 
 /** Zeroed: none. */
 struct notes {
-	char *texts[NOTES_MAX + 1]; /**< NULL-terminated */
+	char *texts[NOTES_MAX];
 	size_t count;
 };
 

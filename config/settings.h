@@ -59,9 +59,6 @@ void settings_warn(struct settings_warnings *w, const char *text);
 
 void settings_warnings_done(struct settings_warnings *w);
 
-/** Append a copy of text; out of memory loses the warning, never the load. w may be NULL. */
-void settings_warn(struct settings_warnings *w, const char *text);
-
 /** All defaults. @return NULL when memory is short */
 NODISCARD struct settings *settings_new(void);
 void settings_free(struct settings **s);

@@ -1,7 +1,7 @@
 /*
  * The milter at the other end of a socket. Answers are sent from many threads and never wait for
- * the milter: what the socket does not take at once is kept, and the main thread sends it when
- * there is room. Reference counted.
+ * the milter: what the socket does not take at once is kept, and the main thread or a reader
+ * (signer/reader.h) sends it when there is room. Reference counted.
  */
 #ifndef SIGNER_PEER_H
 #define SIGNER_PEER_H
@@ -11,7 +11,7 @@
 struct peer;
 
 /** Answers that may wait; further ones are dropped, and the milter's deadline ends those requests.
- * A main thread that takes no requests while peer_backlog() is high never comes that far. */
+ * Readers that take no requests while peer_backlog() is high never come that far. */
 #define PEER_BACKLOG_MAX 32768u
 
 /**

@@ -1,4 +1,5 @@
-/* The signer process: one thread that speaks to the supervisor and the milter, lanes that sign. */
+/* The signer process: a main thread that speaks to the supervisor, threads that read the milter's
+ * requests, lanes that sign. */
 #ifndef SIGNER_PROCESS_H
 #define SIGNER_PROCESS_H
 

@@ -3,8 +3,9 @@
 Every signer's last message is verified with dkimpy, every verifier must say dkim=pass for each message: what is fast and
 wrong does not count; then the exit status is 1. No figure is judged, but the last table says which targets were reached.
 
-Each part is kept as a file in --results; what is there already is not measured again without --again. At the end all that
-was measured is printed as Markdown, and put into docs/BENCHMARKS.md with --write.
+Each part is kept as a file in --results; what is there already, of the same programs and with the same options, is not
+measured again without --again. At the end all that was so measured is printed as Markdown, and put into docs/BENCHMARKS.md with
+--write.
 """
 import argparse
 import base64
@@ -190,6 +191,16 @@ def numbers(text):
 PARTS = ("sign", "verify", "memory", "tables", "pieces", "sessions", "inside")
 
 
+PROGRAMS = [os.path.join(filters.BIN, name) for name in ("hsmdkim", "hsmdkim-signer", "hsmdkim-mktable", "milterload", "noopmilter",
+                                                         "microbench", "baresign")] + [scaling.FAULTMOD]
+
+
+def conditions(args):
+    """What figures depend on besides the machine."""
+    return {**{name: getattr(args, name) for name in ("sizes", "connections", "rounds", "only", "body", "short")},
+            "programs": results.fingerprint(PROGRAMS)}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for part in PARTS:
@@ -208,7 +219,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="hsmdkim-bench-") as directory:
         os.chmod(directory, 0o755)
         kept = results.Results(args.results or (directory + "/results" if args.short else
-                                                os.path.join(filters.TOP, "build/bench")))
+                                                os.path.join(filters.TOP, "build/bench")), conditions(args))
         good = run_parts(parts, args, directory, kept)
         text = report.markdown(kept)
     print("\n" + text)

@@ -65,7 +65,8 @@ NODISCARD enum err rotate_switch(const struct rotate_run *run, const struct rota
 /**
  * Can the daemon's signer process use this key? Read as its user: a file, or the key on its token.
  * @return ERR_DENIED with who cannot read what, and the mend; ERR_KEY_CHANGED (it is another key);
- * ERR_TOKEN_* and ERR_MODULE when the token does not work for that user
+ * ERR_FILE_UNSAFE (the file is in reach of others); ERR_TOKEN_* and ERR_MODULE when the token does
+ * not work for that user
  */
 NODISCARD enum err rotate_try_key(const struct rotate_run *run, const struct rotate_half *half,
 				  struct err_detail *detail);

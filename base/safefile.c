@@ -10,6 +10,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Who cannot read it, and the command that mends it. */
+static void explain_denied(const char *path, struct err_detail *detail)
+{
+	char room[4096];
+	char number[24];
+	struct passwd entry;
+	struct passwd *found = NULL;
+	const char *name = number;
+
+	(void)snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
+	if (getpwuid_r(geteuid(), &entry, room, sizeof(room), &found) == 0 && found != NULL)
+		name = entry.pw_name;
+	err_detail_set(
+		detail,
+		"%s: cannot be read by user %s: chown %s %s, and let it enter the folders above",
+		path, name, name, path);
+}
+
+void safefile_explain(const char *path, int error, struct err_detail *detail)
+{
+	if (error == EACCES)
+		explain_denied(path, detail);
+	else
+		err_detail_set(detail, "%s: %s", path, strerror(error));
+}
+
 static enum err owned_by_another(const char *path, const struct stat *st, uid_t owner,
 				 struct err_detail *detail)
 {
@@ -27,7 +53,7 @@ static enum err check_file(const char *path, uid_t owner, struct err_detail *det
 	struct stat st;
 
 	if (stat(path, &st) != 0) {
-		err_detail_set(detail, "%s: %s", path, strerror(errno));
+		safefile_explain(path, errno, detail);
 		return ERR_IO;
 	}
 	if ((st.st_mode & (S_IROTH | S_IWOTH | S_IWGRP)) != 0) {
@@ -45,7 +71,7 @@ static enum err check_directory(const char *path, uid_t owner, struct err_detail
 	mode_t loose = S_IWOTH;
 
 	if (stat(path, &st) != 0) {
-		err_detail_set(detail, "%s: %s", path, strerror(errno));
+		safefile_explain(path, errno, detail);
 		return ERR_IO;
 	}
 	if (st.st_gid != 0)
@@ -67,7 +93,7 @@ enum err safefile_check(const char *path, uid_t owner, struct err_detail *detail
 	enum err err;
 
 	if (real == NULL) {
-		err_detail_set(detail, "%s: %s", path, strerror(errno));
+		safefile_explain(path, errno, detail);
 		return ERR_IO;
 	}
 	err = check_file(real, owner, detail);
@@ -81,20 +107,4 @@ enum err safefile_check(const char *path, uid_t owner, struct err_detail *detail
 	}
 	free(real);
 	return err;
-}
-
-void safefile_explain_denied(const char *path, struct err_detail *detail)
-{
-	char room[4096];
-	char number[24];
-	struct passwd entry;
-	struct passwd *found = NULL;
-	const char *name = number;
-
-	(void)snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
-	if (getpwuid_r(geteuid(), &entry, room, sizeof(room), &found) == 0 && found != NULL)
-		name = entry.pw_name;
-	err_detail_set(detail,
-		       "cannot be read by user %s: chown %s %s, and let it enter the folders above",
-		       name, name, path);
 }

@@ -15,12 +15,12 @@
  * anyway
  * @param path absolute, or relative to the current directory; links are followed
  * @return ERR_FILE_UNSAFE with a detail that names the path at fault, its mode or owner and the
- * command that mends it; ERR_IO (it is not there)
+ * command that mends it; ERR_IO (it is not there or out of reach), as safefile_explain()
  */
 NODISCARD enum err safefile_check(const char *path, uid_t owner, struct err_detail *detail);
 
-/** For a file that this process may not read: set the detail to who cannot read it and the command
- * that mends it. */
-void safefile_explain_denied(const char *path, struct err_detail *detail);
+/** For a file that this process could not read: set the detail to "path: why"; where it may not,
+ * also to who cannot and the command that mends it. @param error errno */
+void safefile_explain(const char *path, int error, struct err_detail *detail);
 
 #endif

@@ -130,16 +130,6 @@ static ssize_t read_file(const char *path, char *out, size_t size)
 	return n;
 }
 
-static enum err missing(const char *path, int error, struct err_detail *detail)
-{
-	if (error == EACCES)
-		safefile_explain_denied(path, detail);
-	else
-		err_detail_set(detail, "%s", strerror(error));
-	err_detail_prefix(detail, "%s: ", path);
-	return ERR_KEY_MISSING;
-}
-
 enum err filekey_from_path(const char *path, bool safe_only, struct filekey **ret_key,
 			   struct err_detail *detail)
 {
@@ -149,17 +139,16 @@ enum err filekey_from_path(const char *path, bool safe_only, struct filekey **re
 
 	if (safe_only) {
 		e = safefile_check(path, geteuid(), detail);
-		if (e == ERR_IO)
-			return missing(path, access(path, R_OK) == 0 ? ENOENT : errno, detail);
 		if (e != ERR_OK)
-			return e;
+			return e == ERR_IO ? ERR_KEY_MISSING : e;
 	}
 	text = malloc(KEY_FILE_BYTES + 1);
 	if (text == NULL)
 		return ERR_NOMEM;
 	n = read_file(path, text, KEY_FILE_BYTES + 1);
 	if (n < 0) {
-		e = missing(path, errno, detail);
+		safefile_explain(path, errno, detail);
+		e = ERR_KEY_MISSING;
 	} else {
 		e = filekey_from_text(slice_of(text, (size_t)n), ret_key, detail);
 		if (e != ERR_OK)

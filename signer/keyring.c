@@ -182,7 +182,9 @@ static enum err check_live_tables(struct keyring *r, struct err_detail *detail)
 struct access_check {
 	void (*warn)(const char *text);
 	size_t rows;
+	size_t files;
 	size_t faulty;
+	bool cut; /* there are more rows */
 };
 
 static bool check_access(void *ctx, const struct keytable_row *row, const char *origin)
@@ -192,29 +194,44 @@ static bool check_access(void *ctx, const struct keytable_row *row, const char *
 	char name[80];
 	char *path = NULL;
 
+	check->cut = check->rows++ == ACCESS_CHECK_MAX;
+	if (check->cut)
+		return false;
 	if (row->kind == KEYREF_FILE && slice_find(row->ref, '%') == row->ref.len)
 		path = slice_dup(row->ref);
+	check->files += path != NULL;
 	if (path != NULL && access(path, R_OK) != 0 && ++check->faulty <= FAULTY_LISTED_MAX) {
-		if (errno == EACCES)
-			safefile_explain_denied(path, &detail);
-		else
-			err_detail_set(&detail, "%s", strerror(errno));
-		err_detail_prefix(&detail, "%s: key '%s': %s: ", origin,
-				  text_sanitize(row->name, name, sizeof(name)), path);
+		safefile_explain(path, errno, &detail);
+		err_detail_prefix(&detail, "%s: key '%s': ", origin,
+				  text_sanitize(row->name, name, sizeof(name)));
 		check->warn(detail.text);
 	}
 	free(path);
-	return ++check->rows < ACCESS_CHECK_MAX;
+	return true;
 }
 
 /* KeyFile comes as a descriptor; the files of a KeyTable are opened by the user that we are. */
 static enum err check_key_files(const struct keyring *r, void (*warn)(const char *text))
 {
-	struct access_check check = { warn, 0, 0 };
+	struct access_check check = { .warn = warn };
+	struct err_detail text;
+	enum err e;
 
 	if (r->settings->key_table == NULL || r->table == NULL)
 		return ERR_OK;
-	return keytable_each(r->table, check_access, &check);
+	e = keytable_each(r->table, check_access, &check);
+	if (check.faulty > FAULTY_LISTED_MAX) {
+		err_detail_set(&text, "KeyTable: %zu more key files cannot be read",
+			       check.faulty - FAULTY_LISTED_MAX);
+		warn(text.text);
+	}
+	if (check.cut && check.files > 0) {
+		err_detail_set(&text,
+			       "KeyTable: only the key files of its first %u rows were looked for",
+			       ACCESS_CHECK_MAX);
+		warn(text.text);
+	}
+	return e;
 }
 
 enum err keyring_check(const struct settings *settings, struct files *files,

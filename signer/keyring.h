@@ -28,8 +28,9 @@ NODISCARD enum err keyring_new(uint32_t number, struct settings *settings, struc
 			       struct keyring **ret_ring, struct err_detail *detail);
 /**
  * For -n: all that keyring_new() checks, every row of lmdb: tables, too; no key, token or module is
- * used. Key files are opened, not read.
- * @param warn gets a text for each file of the first rows that this process may not read
+ * used. Whether this process may read a key file is asked for (access(2)) in the first 10000 rows.
+ * @param warn gets a text for each of the first 20 that it may not read, one with the number of the
+ * others, and one when there were more rows
  * @return as keyring_new()
  */
 NODISCARD enum err keyring_check(const struct settings *settings, struct files *files,

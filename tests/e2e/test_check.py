@@ -125,6 +125,19 @@ class Check(harness.Case):
         os.chown(key, pwd.getpwnam(harness.USER).pw_uid, -1)
         self.assertNotIn("cannot be read", self.check(conf).stderr)
 
+    def test_more_key_files_than_are_named(self):
+        missing = self.path("none.pem")
+        run = self.check(self.tables("".join(f"k{i} example.com:s{i}:{missing}\n" for i in range(1, 26))))
+        self.assertEqual(20, run.stderr.count(f"{missing}: No such file or directory"), run.stderr)
+        self.assertIn("KeyTable: 5 more key files cannot be read\n", run.stderr)
+        self.assertNotIn("its first", run.stderr)
+
+    def test_more_key_files_than_are_looked_for(self):
+        there = self.own_key("k.pem")
+        for rows, said in ((10000, False), (10001, True)):
+            run = self.check(self.tables("".join(f"k{i} example.com:s{i}:{there}\n" for i in range(1, rows + 1))))
+            self.assertEqual(said, "KeyTable: only the key files of its first 10000 rows were looked for\n" in run.stderr, run.stderr)
+
     def test_what_a_start_would_refuse(self):
         """Nothing is bound, and yet -n says what a start says."""
         for lines, text in (("Socket inet:abc@localhost\n", "cannot find port abc"), ("Nameservers foo\n", "Nameservers:"),

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -77,6 +78,21 @@ static void files_that_others_can_reach_are_refused(void **state)
 	}
 	assert_int_equal(unlink(file), 0);
 	assert_int_equal(safefile_check(file, geteuid(), NULL), ERR_IO);
+}
+
+static void what_is_out_of_reach_is_explained(void **state)
+{
+	struct err_detail detail = { "" };
+	char text[256];
+
+	(void)state;
+	assert_int_equal(safefile_check(file, geteuid(), &detail), ERR_IO); /* not there */
+	(void)snprintf(text, sizeof(text), "%s: No such file or directory", file);
+	assert_string_equal(detail.text, text);
+	safefile_explain(file, EACCES, &detail);
+	(void)snprintf(text, sizeof(text), "%s: cannot be read by user ", file);
+	assert_ptr_equal(strstr(detail.text, text), detail.text);
+	assert_non_null(strstr(detail.text, "let it enter the folders above"));
 }
 
 static void only_root_and_the_user_s_own_files_are_good(void **state)
@@ -274,6 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_that_others_can_reach_are_refused),
+		cmocka_unit_test(what_is_out_of_reach_is_explained),
 		cmocka_unit_test(only_root_and_the_user_s_own_files_are_good),
 		cmocka_unit_test(a_link_is_judged_by_what_it_points_to),
 		cmocka_unit_test(each_source_has_its_name),

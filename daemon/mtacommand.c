@@ -15,6 +15,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What is killed has this time to be gone; what may not be killed (setuid) runs on. */
+#define KILLED_MS 1000
+#define LOOK_MS 10
+#define LEFT_MAX 16u
+
+/* Programs that ran on, to be waited for before the next is started. */
+static pid_t left[LEFT_MAX];
+static size_t left_count;
+
 struct run {
 	int mail_fd;
 	int said_fds[2]; /* its output: read end, write end */
@@ -138,19 +147,51 @@ static enum err wait_for_end(struct run *r, int64_t deadline_ms)
 	return ERR_OK;
 }
 
+static void reap_left(void)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < left_count; i++)
+		if (waitpid(left[i], NULL, WNOHANG) == 0)
+			left[kept++] = left[i];
+	left_count = kept;
+}
+
+/* @return false: it does not go, and is left */
+static bool end_by_force(const struct run *r, int *ret_status)
+{
+	int64_t until_ms = clock_mono_ms() + KILLED_MS;
+
+	(void)kill(-r->pid, SIGKILL);
+	while (waitpid(r->pid, ret_status, WNOHANG) == 0) {
+		if (clock_mono_ms() >= until_ms) {
+			left[left_count++] = r->pid; /* mtacommand_run() saw that there is room */
+			return false;
+		}
+		(void)poll(NULL, 0, LOOK_MS);
+	}
+	return true;
+}
+
 static enum err finish(struct run *r, int timeout_ms)
 {
-	enum err err;
+	enum err err = ERR_IO;
 	int status = 0;
+	bool ended = true;
 
 	r->pid_fd = (int)syscall(SYS_pidfd_open, r->pid, 0);
-	err = r->pid_fd >= 0 ? wait_for_end(r, clock_mono_ms() + timeout_ms) : ERR_TIMEOUT;
+	if (r->pid_fd >= 0)
+		err = wait_for_end(r, clock_mono_ms() + timeout_ms);
+	else
+		keep(r, slice_str(strerror(errno)));
 	if (err != ERR_OK)
-		(void)kill(-r->pid, SIGKILL);
-	while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
-		;
+		ended = end_by_force(r, &status);
+	else
+		while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
+			;
 	(void)listen_once(r); /* its last words */
-	r->end->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	if (ended)
+		r->end->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	return err;
 }
 
@@ -170,6 +211,11 @@ enum err mtacommand_run(const char *command, struct slice mail, int timeout_ms,
 	int rc;
 
 	*ret_end = (struct mtacommand_end){ .status = -1 };
+	reap_left();
+	if (left_count == LEFT_MAX) {
+		keep(&r, SLICE_LIT("too many that were started before do not end"));
+		return ERR_IO;
+	}
 	if (pipe2(r.said_fds, O_CLOEXEC) != 0 || !put_mail(&r, mail) ||
 	    fcntl(r.said_fds[0], F_SETFL, O_NONBLOCK) != 0) {
 		keep(&r, slice_str(strerror(errno)));

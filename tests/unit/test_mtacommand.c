@@ -1,5 +1,6 @@
 /* daemon/mtacommand: programs that take the message, refuse it, say too much, never end, or are not
  * there; what they are given and what they cannot see. */
+#define _GNU_SOURCE /* setresuid */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,14 +14,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "daemon/mtacommand.h"
 
+enum { NO_SETUID = 77 };
+
 static char folder[] = "/tmp/hsmdkim-mta-XXXXXX";
 static char program[64];
-static char output[64];
+static char output[96];
 
 static int open_folder(void **state)
 {
@@ -202,7 +206,73 @@ static void what_cannot_be_started(void **state)
 	assert_int_equal(mtacommand_run("/bin/true -x", SLICE_LIT("x"), 60000, &end), ERR_IO);
 }
 
-int main(void)
+/* ---- a program that we may not kill ---- */
+
+/* This program, setuid: it becomes root for good, and takes its time. */
+static int be_setuid(const char *name)
+{
+	FILE *file;
+
+	if (setresuid(0, 0, 0) != 0)
+		return NO_SETUID;
+	(void)snprintf(output, sizeof(output), "%s.out", name);
+	file = fopen(output, "w");
+	if (file == NULL)
+		return NO_SETUID;
+	(void)fprintf(file, "%d\n", (int)getpid());
+	(void)fclose(file);
+	(void)alarm(30);
+	(void)pause();
+	return 0;
+}
+
+static void copy_setuid(void)
+{
+	char command[256];
+
+	(void)snprintf(command, sizeof(command), "cp /proc/%d/exe %s && chmod 4755 %s",
+		       (int)getpid(), program, program);
+	assert_int_equal(chmod(folder, 0711), 0);
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) fixed words */
+}
+
+/* As a user who is not root. @return as mtacommand_run(), or NO_SETUID */
+static int run_as_nobody(void)
+{
+	struct mtacommand_end end;
+	enum err err;
+
+	if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
+		return NO_SETUID;
+	err = mtacommand_run(program, SLICE_LIT("x"), 1000, &end);
+	return err == ERR_OK && end.status == NO_SETUID ? NO_SETUID : (int)err;
+}
+
+static void what_may_not_be_killed(void **state)
+{
+	int64_t start_ms = clock_mono_ms();
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	copy_setuid();
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(run_as_nobody());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	(void)snprintf(output, sizeof(output), "%s.out", program);
+	if (WEXITSTATUS(status) == NO_SETUID)
+		skip(); /* the file system is mounted with nosuid */
+	(void)kill(read_pid(), SIGKILL);
+	assert_int_equal(WEXITSTATUS(status), ERR_TIMEOUT);
+	assert_true(clock_mono_ms() - start_ms < 25000);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_message_arrives),
@@ -213,7 +283,10 @@ int main(void)
 		cmocka_unit_test(what_never_ends),
 		cmocka_unit_test(what_leaves_a_process_behind),
 		cmocka_unit_test(what_cannot_be_started),
+		cmocka_unit_test(what_may_not_be_killed),
 	};
 
+	if (argc == 3 && strcmp(argv[1], "-t") == 0)
+		return be_setuid(argv[0]);
 	return cmocka_run_group_tests(tests, open_folder, close_folder);
 }

@@ -111,6 +111,9 @@ int testreport_results(const struct testreport *t, const struct message *m)
 			report_verdict(t, best(verdicts, count));
 		else
 			(void)printf("%s: %s: message not signed\n", t->program, t->file);
+	} else if (signing == NULL) { /* the log has said why */
+		(void)printf("%s: %s: could not be signed or verified\n", t->program, t->file);
+		status = EX_SOFTWARE;
 	}
 	for (size_t i = 0; signing != NULL && i < signing_count(signing); i++) {
 		report_signature(t, signing_at(signing, i));

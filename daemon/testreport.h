@@ -24,7 +24,8 @@ void testreport_passed(const struct testreport *t);
 
 /**
  * On standard output: what came of the signatures. After message_answer().
- * @return EX_OK; EX_SOFTWARE: one that should have been made is missing
+ * @return EX_OK; EX_SOFTWARE: one that should have been made is missing, or nobody could look at
+ * those that are there
  */
 int testreport_results(const struct testreport *t, const struct message *m);
 

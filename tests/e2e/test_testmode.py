@@ -57,6 +57,14 @@ class TestMode(harness.Case):
         self.assertEqual(70, run.returncode)
         self.assertIn(b": no signature added: ", run.stdout)
 
+    def test_an_error_of_ours_is_no_success(self):
+        """The header is too long to be looked at, and the settings let such a message pass."""
+        daemon = self.daemon({"Mode": "v", "TestPublicKeys": self.write("records", "", 0o644), "MaximumHeaders": "500", "On-Security": "accept"},
+                             start=False)
+        path = self.message(raw=b"X-Long: " + b"x" * 900 + b"\r\n" + harness.MESSAGE)
+        run = self.run_test(daemon, "-t", path)
+        self.assertEqual((70, f"hsmdkim: {path}: could not be signed or verified\n".encode()), (run.returncode, run.stdout), run.stderr)
+
     def test_a_table_that_is_wrong_ends_it(self):
         daemon = self.token_daemon(start=False)
         self.write("KeyTable", "rsa2048 example.com\n")

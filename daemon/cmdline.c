@@ -1,11 +1,12 @@
 /* The command line: see cmdline.h. */
 #include "daemon/cmdline.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#define YEAR_9999_S 253402300799u
 
 /* One letter. The letters and their meaning are OpenDKIM's. */
 struct option_row {
@@ -104,7 +105,7 @@ static const char *take_time(struct cmdline *o, const char *argument)
 {
 	unsigned long long seconds;
 
-	if (!slice_u64(slice_str(argument), &seconds) || seconds > INT32_MAX)
+	if (!slice_u64(slice_str(argument), &seconds) || seconds > YEAR_9999_S)
 		return "invalid time value: write seconds since 1970";
 	o->test.fixed = true;
 	o->test.time_s = (int64_t)seconds;

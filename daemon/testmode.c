@@ -60,12 +60,7 @@ static int64_t fixed_wall_s(void)
 	return fixed_time_s;
 }
 
-static int64_t fixed_mono_ms(void)
-{
-	return clock_mono_ms();
-}
-
-static const struct clock_ops clock_fixed = { .wall_s = fixed_wall_s, .mono_ms = fixed_mono_ms };
+static const struct clock_ops clock_fixed = { .wall_s = fixed_wall_s, .mono_ms = clock_mono_ms };
 
 /* --- one message --------------------------------------------------------------------------------
  */

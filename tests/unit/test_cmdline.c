@@ -84,6 +84,8 @@ static void the_others_say_what_to_do(void **state)
 	assert_string_equal(options.test.program, "hsmdkim");
 	assert_true(options.test.fixed && options.test.time_s == 1700000000);
 	assert_int_equal(options.test.verbose, 2);
+	assert_int_equal(parse("-t a -F 253402300799", text, &options), EX_OK); /* year 9999 */
+	assert_true(options.test.time_s == 253402300799);
 }
 
 static void help_can_be_asked_for(void **state)
@@ -127,7 +129,7 @@ static void mistakes_are_refused(void **state)
 {
 	static const char *const lines[] = {
 		"-z",	 "-q",	 "word", "-b",	 "-t",	   "-x",    "-b @",
-		"-k @",	 "-t @", "-x @", "-F @", "-F now", "-F -5", "-F 99999999999",
+		"-k @",	 "-t @", "-x @", "-F @", "-F now", "-F -5", "-F 253402300800",
 		"-F 5x", "-T @", "-e @",
 	};
 

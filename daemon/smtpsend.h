@@ -1,4 +1,5 @@
-/* Handing a message to an SMTP server of this host (SMTPURI): needs no program, so no rights. */
+/* Handing a message to an SMTP server (SMTPURI), best of this host: needs no program, so no rights.
+ */
 #ifndef DAEMON_SMTPSEND_H
 #define DAEMON_SMTPSEND_H
 
@@ -17,6 +18,8 @@ struct smtpsend_said {
  * One message, envelope sender null. Sent when one recipient is accepted at least.
  * @param recipients addresses without brackets, blanks or controls; at least one
  * @param mail       lines end in LF, no longer than 998 bytes, ASCII
+ * @param timeout_ms for the connection and the dialogue; the look-up of a host's name comes before
+ * and takes as long as the system's resolver lets it
  * @return ERR_IO (not reached, or refused), ERR_TIMEOUT, ERR_PROTOCOL (it does not speak SMTP),
  * ERR_NOMEM
  */

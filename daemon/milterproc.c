@@ -30,7 +30,8 @@
 
 struct proc {
 	struct milter_env env;
-	struct snapshot *loaded; /* waits for COMMIT */
+	struct snapshot *loaded;	 /* waits for COMMIT */
+	struct settings_warnings doubts; /* about it */
 	bool sandboxed;
 	int listen_fd;
 	int peer_fd; /* came before there was a client */
@@ -59,12 +60,18 @@ static enum err prepare_keys(struct proc *p, const struct handover_msg *msg,
 	return ERR_OK;
 }
 
+static void unload(struct proc *p)
+{
+	snapshot_unref(&p->loaded);
+	settings_warnings_done(&p->doubts);
+}
+
 static void load(struct proc *p, struct handover_msg *msg)
 {
 	struct err_detail detail = { "" };
 	enum err err;
 
-	snapshot_unref(&p->loaded);
+	unload(p);
 	err = prepare_keys(p, msg, &detail);
 	if (err != ERR_OK) {
 		say(HANDOVER_FAILED, msg->generation,
@@ -74,6 +81,8 @@ static void load(struct proc *p, struct handover_msg *msg)
 	err = snapshot_new(msg->generation, msg->settings, msg->files, &p->loaded, &detail);
 	msg->settings = NULL; /* the snapshot's now */
 	msg->files = NULL;
+	if (err == ERR_OK) /* all rows: not between COMMIT and the switch */
+		doubts_find(p->loaded, false, &p->doubts);
 	if (err == ERR_OK)
 		say(HANDOVER_LOADED, msg->generation, NULL);
 	else
@@ -109,14 +118,12 @@ static enum err enter_sandbox(struct proc *p)
 
 static enum err commit(struct proc *p, uint32_t generation)
 {
-	struct settings_warnings warnings = { NULL, 0 };
 	enum err err;
 
 	if (p->loaded == NULL || p->loaded->generation != generation)
 		return ERR_PROTOCOL;
 	logsetup_apply(p->loaded->settings);
-	doubts_find(p->loaded, false, &warnings);
-	logsetup_warnings(&warnings);
+	logsetup_warnings(&p->doubts);
 	snapshot_switch(p->env.slot, p->loaded);
 	p->loaded = NULL;
 	err = enter_sandbox(p);
@@ -187,7 +194,7 @@ static bool handle(struct proc *p)
 		err = commit(p, msg.generation);
 		break;
 	case HANDOVER_ABORT:
-		snapshot_unref(&p->loaded);
+		unload(p);
 		break;
 	case HANDOVER_PEER:
 		attach(p, msg.fd);

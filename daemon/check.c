@@ -2,11 +2,11 @@
 #include "daemon/check.h"
 
 #include "config/handover.h"
-#include "daemon/child.h"
 #include "daemon/doubts.h"
 #include "daemon/keysource.h"
 #include "daemon/listen.h"
 #include "daemon/migration.h"
+#include "daemon/ownsigner.h"
 #include "daemon/snapshot.h"
 #include "keytable/keytable.h"
 
@@ -15,67 +15,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #define SIGNER_CHECK_MS 600000
-
-/* @return what the process at sock says of the tables; it ends then */
-static enum err ask_signer(const struct generation *g, int sock, struct settings_warnings *warnings,
-			   struct err_detail *detail)
-{
-	struct handover_msg msg;
-	enum err err = generation_send_signer(g, sock);
-
-	if (err == ERR_OK)
-		err = handover_recv(sock, SIGNER_CHECK_MS, &msg);
-	while (err == ERR_OK && msg.type == HANDOVER_NOTE) {
-		settings_warn(warnings, msg.text != NULL ? msg.text : "");
-		handover_msg_done(&msg);
-		err = handover_recv(sock, SIGNER_CHECK_MS, &msg);
-	}
-	if (err != ERR_OK) {
-		err_detail_set(detail, "the signer process cannot check the tables: %s",
-			       err_text(err));
-		return err;
-	}
-	if (msg.type != HANDOVER_LOADED) {
-		err_detail_set(detail, "%s", msg.text != NULL ? msg.text : "");
-		err = ERR_CONFIG;
-	}
-	handover_msg_done(&msg);
-	return err;
-}
 
 /* KeyTable, TokenTable and URIs are checked by the program that uses them, as the user that it will
  * be, without a key, a token or a module. */
 static enum err check_in_signer(const struct generation *g, struct settings_warnings *warnings,
 				struct err_detail *detail)
 {
-	char path[PATH_MAX];
-	char *const argv[] = { (char[]){ CHILD_SIGNER_PROGRAM },
-			       (char[]){ HANDOVER_CHECK_ARGUMENT }, NULL };
-	struct userid user = { .set = false };
-	const struct child_program program = { .path = path, .argv = argv, .user = &user };
-	int pair[2];
-	pid_t pid = 0;
-	enum err err = generation_signer_user(g->settings, &user, detail);
+	const struct ownsigner_how how = { .argument = HANDOVER_CHECK_ARGUMENT,
+					   .timeout_ms = SIGNER_CHECK_MS,
+					   .warnings = warnings };
+	struct ownsigner signer;
+	enum err err = ownsigner_load(g, &how, &signer, detail);
 
-	if (err == ERR_OK)
-		err = child_program_path(CHILD_SIGNER_PROGRAM, path, sizeof(path));
-	if (err != ERR_OK)
-		return err;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-		return ERR_IO;
-	err = child_spawn(&program, pair[1], &pid, detail);
-	(void)close(pair[1]);
-	if (err == ERR_OK)
-		err = ask_signer(g, pair[0], warnings, detail);
-	(void)close(pair[0]);
-	if (pid > 0)
-		(void)waitpid(pid, NULL, 0);
+	ownsigner_stop(&signer);
 	return err;
 }
 

@@ -25,27 +25,19 @@ static enum err make_pair(int pair[static 2], struct err_detail *detail)
 	return ERR_IO;
 }
 
-static enum err find_user(const struct settings *s, struct userid *ret_user,
-			  struct err_detail *detail)
-{
-	if (s->signer_user_id != NULL)
-		return userid_find("SignerUserID", s->signer_user_id, ret_user, detail);
-	if (s->user_id != NULL)
-		return userid_find("UserID", s->user_id, ret_user, detail);
-	return ERR_OK;
-}
-
-static enum err spawn(const struct settings *s, bool quiet, struct ownsigner *signer,
-		      struct err_detail *detail)
+static enum err spawn(const struct settings *s, const struct ownsigner_how *how,
+		      struct ownsigner *signer, struct err_detail *detail)
 {
 	char path[PATH_MAX];
-	char *const argv[] = { (char[]){ CHILD_SIGNER_PROGRAM }, NULL };
-	struct userid user = { .set = false };
-	const struct child_program program = {
-		.path = path, .argv = argv, .user = &user, .keep_credentials = true, .quiet = quiet
-	};
+	char *const argv[] = { (char[]){ CHILD_SIGNER_PROGRAM }, (char *)how->argument, NULL };
+	struct userid user;
+	const struct child_program program = { .path = path,
+					       .argv = argv,
+					       .user = &user,
+					       .keep_credentials = how->keep_credentials,
+					       .quiet = how->quiet };
 	int pair[2];
-	enum err err = find_user(s, &user, detail);
+	enum err err = generation_signer_user(s, &user, detail);
 
 	if (err == ERR_OK)
 		err = child_program_path(CHILD_SIGNER_PROGRAM, path, sizeof(path));
@@ -59,24 +51,44 @@ static enum err spawn(const struct settings *s, bool quiet, struct ownsigner *si
 	return err;
 }
 
-/* The tables' answer; a signer may have notes for a supervisor before. */
-static enum err wait_loaded(int control, struct err_detail *detail)
+/* The tables' answer, with its notes before. */
+static enum err wait_loaded(int control, const struct ownsigner_how *how, struct err_detail *detail)
 {
-	struct handover_msg msg = { .fd = -1 };
+	enum handover_type type = HANDOVER_NOTE;
+
+	while (type == HANDOVER_NOTE) {
+		struct handover_msg msg = { .fd = -1 };
+		char text[2048];
+		enum err err = handover_recv(control, how->timeout_ms, &msg);
+
+		if (err != ERR_OK)
+			return err;
+		type = msg.type;
+		(void)text_sanitize(slice_str(msg.text), text, sizeof(text));
+		handover_msg_done(&msg);
+		if (type == HANDOVER_NOTE && how->warnings != NULL)
+			settings_warn(how->warnings, text);
+		if (type == HANDOVER_FAILED) {
+			err_detail_set(detail, "%s", text);
+			return ERR_CONFIG;
+		}
+	}
+	return type == HANDOVER_LOADED ? ERR_OK : ERR_PROTOCOL;
+}
+
+enum err ownsigner_load(const struct generation *g, const struct ownsigner_how *how,
+			struct ownsigner *ret_signer, struct err_detail *detail)
+{
 	enum err err;
 
-	do {
-		handover_msg_done(&msg);
-		err = handover_recv(control, LOAD_TIMEOUT_MS, &msg);
-	} while (err == ERR_OK && msg.type != HANDOVER_LOADED && msg.type != HANDOVER_FAILED);
-	if (err == ERR_OK && msg.type == HANDOVER_FAILED) {
-		char text[2048];
-
-		err_detail_set(detail, "%s",
-			       text_sanitize(slice_str(msg.text), text, sizeof(text)));
-		err = ERR_CONFIG;
-	}
-	handover_msg_done(&msg);
+	*ret_signer = (struct ownsigner){ .control = -1 };
+	err = spawn(g->settings, how, ret_signer, detail);
+	if (err == ERR_OK)
+		err = generation_send_signer(g, ret_signer->control);
+	if (err == ERR_OK)
+		err = wait_loaded(ret_signer->control, how, detail);
+	if (err != ERR_OK && detail->text[0] == '\0')
+		err_detail_set(detail, "the signer process: %s", err_text(err));
 	return err;
 }
 
@@ -98,14 +110,11 @@ static enum err pair_up(struct ownsigner *signer, struct err_detail *detail)
 enum err ownsigner_start(const struct generation *g, bool quiet, struct ownsigner *ret_signer,
 			 struct err_detail *detail)
 {
-	enum err err;
+	const struct ownsigner_how how = { .keep_credentials = true,
+					   .quiet = quiet,
+					   .timeout_ms = LOAD_TIMEOUT_MS };
+	enum err err = ownsigner_load(g, &how, ret_signer, detail);
 
-	*ret_signer = (struct ownsigner){ .control = -1 };
-	err = spawn(g->settings, quiet, ret_signer, detail);
-	if (err == ERR_OK)
-		err = generation_send_signer(g, ret_signer->control);
-	if (err == ERR_OK)
-		err = wait_loaded(ret_signer->control, detail);
 	if (err == ERR_OK)
 		err = handover_send(ret_signer->control, HANDOVER_COMMIT, g->number, NULL, -1);
 	if (err == ERR_OK)

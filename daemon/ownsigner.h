@@ -1,4 +1,5 @@
-/* A signer process for one run, without a supervisor that starts it again: for hsmdkim -t. */
+/* A signer process for one run, without a supervisor that starts it again: for hsmdkim -t,
+ * and for -n, which only wants to know what it says of the tables. */
 #ifndef DAEMON_OWNSIGNER_H
 #define DAEMON_OWNSIGNER_H
 
@@ -11,11 +12,28 @@ struct ownsigner {
 	struct sigclient *client;
 };
 
+struct ownsigner_how {
+	const char *argument; /**< HANDOVER_CHECK_ARGUMENT, or NULL */
+	bool keep_credentials;
+	bool quiet;
+	int timeout_ms;			    /**< between two of its messages */
+	struct settings_warnings *warnings; /**< gets its notes; NULL: nobody does */
+};
+
 /**
- * Start it as SignerUserID or UserID says, give it the tables and wait until they are loaded.
+ * Start it as SignerUserID or UserID says, give it the tables and wait until they are loaded; it is
+ * not in service.
+ * @param ret_signer ownsigner_stop() it, also on failure
+ * @return ERR_CONFIG (a table is wrong), ERR_IO, ERR_TIMEOUT, ERR_PROTOCOL, ERR_NOMEM with a detail
+ */
+NODISCARD enum err ownsigner_load(const struct generation *g, const struct ownsigner_how *how,
+				  struct ownsigner *ret_signer, struct err_detail *detail);
+
+/**
+ * The same, and put it in service.
  * @param quiet its log lines do not go to standard error
  * @param ret_signer ownsigner_stop() it, also on failure
- * @return ERR_CONFIG (a table is wrong), ERR_IO, ERR_TIMEOUT, ERR_NOMEM with a detail
+ * @return as ownsigner_load()
  */
 NODISCARD enum err ownsigner_start(const struct generation *g, bool quiet,
 				   struct ownsigner *ret_signer, struct err_detail *detail);

@@ -53,7 +53,8 @@ struct old_ring {
 
 struct process {
 	/* Guards generations and keys, and what else is not atomic: the main thread holds it but
-	 * for poll(), a reader while it finds out what to do with a request. */
+	 * for poll() and while it reads new tables, a reader while it finds out what to do with a
+	 * request. Which generations there are, peer and notes change in the main thread only. */
 	pthread_mutex_t lock;
 	struct keyring *current;
 	struct old_ring old[OLD_RINGS_MAX]; /* the newest first */
@@ -135,15 +136,20 @@ static void on_done(void *ctx, size_t bytes)
 
 /* ---- generations ---- */
 
+/* Requests do not wait while tables are read; their deadlines are looked at afterwards. */
 static void load(struct process *p, struct handover_msg *msg)
 {
 	const struct pin_memory memory = { .notes = &p->notes, .note = on_note };
 	struct err_detail detail = { "" };
+	struct keyring *fresh = NULL;
 	enum err e;
 
 	keyring_unref(&p->loaded);
-	e = keyring_new(msg->generation, msg->settings, msg->files, p->current, &memory, &p->loaded,
+	(void)pthread_mutex_unlock(&p->lock);
+	e = keyring_new(msg->generation, msg->settings, msg->files, p->current, &memory, &fresh,
 			&detail);
+	(void)pthread_mutex_lock(&p->lock);
+	p->loaded = fresh;
 	msg->settings = NULL; /* the keyring's now */
 	msg->files = NULL;
 	if (e == ERR_OK)
@@ -363,8 +369,11 @@ static void answer(struct process *p, const struct handover_msg *ask)
 static void take_order(struct process *p)
 {
 	struct handover_msg msg = { .fd = -1 };
-	enum err e = handover_recv(HANDOVER_FD, 0, &msg);
+	enum err e;
 
+	(void)pthread_mutex_unlock(&p->lock);
+	e = handover_recv(HANDOVER_FD, 0, &msg);
+	(void)pthread_mutex_lock(&p->lock);
 	if (e == ERR_TIMEOUT)
 		return;
 	if (e != ERR_OK)

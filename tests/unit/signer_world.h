@@ -123,9 +123,9 @@ static inline void set(struct settings *s, const char *name, const char *value)
 		fail_msg("%s: %s", name, detail.text);
 }
 
-/* LOAD with this KeyTable (lines) and, with_token, the SoftHSM token. @return LOADED or FAILED */
-static inline enum handover_type load(struct world *w, const char *keytable, bool with_token,
-				      const char *pin)
+/* LOAD with this KeyTable (lines) and, with_token, the SoftHSM token. */
+static inline void send_load(struct world *w, const char *keytable, bool with_token,
+			     const char *pin)
 {
 	AUTO(settings_free) struct settings *s = settings_new();
 	AUTO(files_free) struct files *f = files_new_closed();
@@ -141,6 +141,13 @@ static inline enum handover_type load(struct world *w, const char *keytable, boo
 	}
 	w->generation++;
 	assert_int_equal(handover_send_load(w->control, w->generation, s, f), ERR_OK);
+}
+
+/* @return LOADED or FAILED */
+static inline enum handover_type load(struct world *w, const char *keytable, bool with_token,
+				      const char *pin)
+{
+	send_load(w, keytable, with_token, pin);
 	return next_message(w);
 }
 

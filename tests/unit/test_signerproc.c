@@ -205,6 +205,46 @@ static void a_reload_switches_and_the_generation_before_still_answers(void **sta
 	end(&w);
 }
 
+#define MANY_ROWS 400000u
+#define MANY_ROWS_BYTES ((size_t)MANY_ROWS * 40)
+
+static char *many_rows(void)
+{
+	char *text = malloc(MANY_ROWS_BYTES);
+	size_t len = 0;
+
+	assert_non_null(text);
+	for (unsigned i = 0; i < MANY_ROWS; i++)
+		len += (size_t)snprintf(text + len, MANY_ROWS_BYTES - len, "k%u d.example:s:/k\n",
+					i);
+	return text;
+}
+
+static void signatures_do_not_wait_for_tables_that_are_read(void **state)
+{
+	char *rows = many_rows();
+	struct sigkey *key = NULL;
+	unsigned signatures = 0;
+	struct world w;
+
+	(void)state;
+	begin(&w, keytable_with(""), false);
+	assert_int_equal(open_key(&w, "file", &key, NULL), ERR_OK);
+	send_load(&w, rows, false, "");
+	w.generation--;
+	while (poll(&(struct pollfd){ .fd = w.control, .events = POLLIN }, 1, 0) == 0) {
+		assert_int_equal(sign(&w, key), ERR_OK);
+		signatures++;
+	}
+	w.generation++;
+	assert_int_equal(next_message(&w), HANDOVER_LOADED);
+	assert_true(signatures > 4); /* one or two may come before and after */
+	commit(&w);
+	sigkey_unref(&key);
+	free(rows);
+	end(&w);
+}
+
 static void a_milter_that_was_restarted_is_served(void **state)
 {
 	struct world w;
@@ -417,6 +457,7 @@ int main(void)
 		cmocka_unit_test(another_fingerprint_is_not_signed_for),
 		cmocka_unit_test(a_bad_table_is_refused_and_the_old_one_goes_on),
 		cmocka_unit_test(a_reload_switches_and_the_generation_before_still_answers),
+		cmocka_unit_test(signatures_do_not_wait_for_tables_that_are_read),
 		cmocka_unit_test(a_milter_that_was_restarted_is_served),
 		cmocka_unit_test(a_refused_pin_is_noted_and_key_files_go_on),
 		cmocka_unit_test(a_login_that_succeeds_leaves_no_note),

@@ -136,6 +136,14 @@ static void on_done(void *ctx, size_t bytes)
 
 /* ---- generations ---- */
 
+/* The tables name keys that may be younger than what was read of a token. Before LOADED: the milter
+ * may ask for them a moment before COMMIT comes. */
+static void outdate_indexes(const struct keyring *ring)
+{
+	for (size_t i = 0; i < keyring_token_count(ring); i++)
+		token_index_outdate(tokenlane_token(keyring_token(ring, i)));
+}
+
 /* Requests do not wait while tables are read; their deadlines are looked at afterwards. */
 static void load(struct process *p, struct handover_msg *msg)
 {
@@ -152,11 +160,13 @@ static void load(struct process *p, struct handover_msg *msg)
 	p->loaded = fresh;
 	msg->settings = NULL; /* the keyring's now */
 	msg->files = NULL;
-	if (e == ERR_OK)
+	if (e == ERR_OK) {
+		outdate_indexes(fresh);
 		say(HANDOVER_LOADED, msg->generation, NULL);
-	else
+	} else {
 		say(HANDOVER_FAILED, msg->generation,
 		    detail.text[0] != '\0' ? detail.text : err_text(e));
+	}
 }
 
 static void drop_oldest(struct process *p)
@@ -230,8 +240,6 @@ static void commit(struct process *p, uint32_t generation)
 	let_go(p);
 	log_line(LOG_LEVEL_INFO, "signer: %zu keys in the KeyTable, %zu tokens",
 		 keyring_key_count(p->current), keyring_token_count(p->current));
-	for (size_t i = 0; i < keyring_token_count(p->current); i++)
-		token_index_outdate(tokenlane_token(keyring_token(p->current, i)));
 	/* They speak of the generation that we started with; a reload lets a PIN be tried again. */
 	notes_forget(&p->notes, NULL);
 	token_pins_forget();

@@ -205,6 +205,34 @@ static void a_reload_switches_and_the_generation_before_still_answers(void **sta
 	end(&w);
 }
 
+static void make_key(const char *label)
+{
+	char command[512];
+
+	(void)snprintf(command, sizeof(command),
+		       "PIN=$(cat %s/pin) /usr/bin/python3 " SRCDIR
+		       "/softhsm-conf/genkeys.py %s dkim %s=ed25519,id=77 >/dev/null",
+		       hsm.dir, hsm.module_path, label);
+	assert_int_equal(softhsm_run(command), 0);
+}
+
+/* The milter may switch a moment before the signer process hears COMMIT. */
+static void a_key_made_before_the_reload_signs_from_loaded_on(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, keytable_with(TOKEN_ROWS), true);
+	make_key("made");
+	assert_signs(&w, "rsa");
+	assert_int_equal(load(&w, "made n.example:s9:pkcs11:object=made\n", true, right_pin()),
+			 HANDOVER_LOADED);
+	assert_signs(&w, "made");
+	commit(&w);
+	assert_signs(&w, "made");
+	end(&w);
+}
+
 #define MANY_ROWS 400000u
 #define MANY_ROWS_BYTES ((size_t)MANY_ROWS * 40)
 
@@ -457,6 +485,7 @@ int main(void)
 		cmocka_unit_test(another_fingerprint_is_not_signed_for),
 		cmocka_unit_test(a_bad_table_is_refused_and_the_old_one_goes_on),
 		cmocka_unit_test(a_reload_switches_and_the_generation_before_still_answers),
+		cmocka_unit_test(a_key_made_before_the_reload_signs_from_loaded_on),
 		cmocka_unit_test(signatures_do_not_wait_for_tables_that_are_read),
 		cmocka_unit_test(a_milter_that_was_restarted_is_served),
 		cmocka_unit_test(a_refused_pin_is_noted_and_key_files_go_on),

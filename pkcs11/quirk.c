@@ -11,11 +11,16 @@ static const struct quirk quirks[] = {
 	 * costs one of the TPM's three slots for keys, so trying is no way to find out.
 	 */
 	{ "tpm2-software.github.io", .bare_templates = true, .hashes_first = true },
+	/*
+	 * SoftHSM 2.6. Each login of any process writes the token's file anew; who reads it in
+	 * that moment, C_Initialize above all, sees no token or one without a label.
+	 */
+	{ "SoftHSM", .torn_reads = true },
 };
 
 const struct quirk *quirk_of(CK_FUNCTION_LIST *f)
 {
-	static const struct quirk none = { "", false, false };
+	static const struct quirk none = { .manufacturer = "" };
 	struct slice manufacturer;
 	CK_INFO info;
 

@@ -10,6 +10,7 @@ struct quirk {
 	const char *manufacturer; /**< CK_INFO's, without its padding */
 	bool bare_templates;	  /**< tell a new public key no uses: see TEMPLATE_BARE */
 	bool hashes_first;	  /**< try CKM_SHA256_RSA_PKCS before CKM_RSA_PKCS */
+	bool torn_reads;	  /**< a token that is not seen may be there: look again */
 };
 
 /** @return the module's row; one without quirks for all others */

@@ -6,8 +6,10 @@
 #include "base/text.h"
 #include "pkcs11/ckr.h"
 #include "pkcs11/module_priv.h"
+#include "pkcs11/quirk.h"
 #include "pkcs11/uri_priv.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -231,18 +233,36 @@ static enum err open_holder(struct token *t, struct err_detail *detail)
 	return e;
 }
 
+/* @param ret_again the module may not have seen a token that is there */
+static enum err look_for_slot(struct token *t, bool *ret_again, struct err_detail *detail)
+{
+	enum err e = t->module == NULL ? load_module(t, detail) : ERR_OK;
+
+	*ret_again = false;
+	if (e != ERR_OK)
+		return e;
+	e = find_slot(t, detail);
+	if (e != ERR_TOKEN_ABSENT)
+		return e;
+	*ret_again = quirk_of(t->f)->torn_reads;
+	unload_module(t);
+	return e;
+}
+
+#define LOOKS_MAX 4
+#define LOOKS_APART_MS 20
+
 enum err token_attach(struct token *token, struct err_detail *detail)
 {
-	enum err e = ERR_OK;
+	bool again = false;
+	enum err e;
 
 	if (token->attached)
 		return ERR_OK;
-	if (token->module == NULL)
-		e = load_module(token, detail);
-	if (e == ERR_OK) {
-		e = find_slot(token, detail);
-		if (e == ERR_TOKEN_ABSENT)
-			unload_module(token);
+	e = look_for_slot(token, &again, detail);
+	for (unsigned looks = 1; again && looks < LOOKS_MAX; looks++) {
+		(void)poll(NULL, 0, LOOKS_APART_MS);
+		e = look_for_slot(token, &again, detail);
 	}
 	if (e == ERR_OK)
 		e = open_holder(token, detail);

@@ -550,6 +550,37 @@ static void a_token_without_an_index_has_not_lost_all_keys(void **state)
 	end(&f);
 }
 
+static unsigned torn_reads;
+
+/* As SoftHSM while another process logs in: its file is empty for a moment. */
+static CK_RV info_torn(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+	CK_RV rv = hsm.real.C_GetTokenInfo(slot, info);
+
+	if (rv != CKR_OK || (info->flags & CKF_TOKEN_INITIALIZED) == 0 || torn_reads == 0)
+		return rv;
+	torn_reads--;
+	info->flags = 0;
+	return rv;
+}
+
+static void a_token_whose_file_is_written_is_looked_for_again(void **state)
+{
+	struct err_detail detail = { "" };
+	struct fixture f = { .token = new_token() };
+
+	(void)state;
+	hsm.list->C_GetTokenInfo = info_torn;
+	torn_reads = 1000;
+	assert_int_equal(token_session_open(f.token, &f.session, &detail), ERR_TOKEN_ABSENT);
+	assert_in_range(torn_reads, 990, 999); /* and not for ever */
+	torn_reads = 2;
+	if (token_session_open(f.token, &f.session, &detail) != ERR_OK)
+		fail_msg("%s", detail.text);
+	assert_int_equal(torn_reads, 0);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -565,6 +596,7 @@ int main(void)
 		cmocka_unit_test(a_key_that_cannot_be_looked_at_has_not_changed),
 		cmocka_unit_test(a_signature_that_fits_no_key_to_be_looked_at_is_a_lie),
 		cmocka_unit_test(a_token_without_an_index_has_not_lost_all_keys),
+		cmocka_unit_test(a_token_whose_file_is_written_is_looked_for_again),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -195,15 +195,17 @@ static void a_report_is_asked_for_the_whole_domain(void **state)
 	struct session *s = begin("Mode v\nSendReports yes\n", &new_mta);
 	static char packet[REPORT_PACKET_BYTES];
 	struct report_request request;
-	char domain[512] = "";
+	char domain[512];
+	size_t domain_len = 0;
 	char field[1024];
 	int pair[2];
 	ssize_t len;
 
 	(void)state;
-	while (strlen(domain) < 253)
-		(void)strcat(domain, label);
-	(void)strcat(domain, "com");
+	while (domain_len < 253)
+		domain_len += (size_t)snprintf(domain + domain_len, sizeof(domain) - domain_len,
+					       "%s", label);
+	(void)snprintf(domain + domain_len, sizeof(domain) - domain_len, "com");
 	(void)snprintf(field, sizeof(field),
 		       " v=1; a=rsa-sha256; d=%s; s=s; h=from; r=y; t=1; x=2; bh=%s; b=AAAA",
 		       domain, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");

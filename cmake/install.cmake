@@ -33,4 +33,5 @@ install(FILES packaging/systemd/hsmdkim.sysusers DESTINATION lib/sysusers.d RENA
 
 file(GLOB documents ${CMAKE_SOURCE_DIR}/docs/*.md)
 install(FILES README.md CHANGELOG.md ${documents} DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/hsm DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY packaging/examples DESTINATION ${CMAKE_INSTALL_DOCDIR})

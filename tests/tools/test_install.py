@@ -1,4 +1,4 @@
-"""`cmake --install` into a folder of its own; the programs run from there, and the daemon finds its signer there."""
+"""`cmake --install` into a folder of its own, and the Debian package; the programs run from there, and the daemon finds its signer there."""
 import os
 import re
 import shutil
@@ -87,6 +87,32 @@ class Install(harness.Case):
         subprocess.run([CMAKE, "--install", BUILD, "--prefix", "/opt/hsmdkim"], check=True, capture_output=True,
                        env={**os.environ, "DESTDIR": self.root})
         self.test_every_program_answers_from_there()
+
+
+@unittest.skipUnless(shutil.which("cpack") and shutil.which("dpkg-deb"), "not Debian")
+class Package(harness.Case):
+    """What dpkg would get. It is not installed here: it would take the programs' real places on this host."""
+
+    def test_debian_package(self):
+        subprocess.run(["cpack", "--config", os.path.join(BUILD, "CPackConfig.cmake"), "-B", self.directory], check=True, capture_output=True)
+        package = [name for name in os.listdir(self.directory) if name.endswith(".deb")]
+        self.assertEqual(len(package), 1)
+        package = self.path(package[0])
+        root, control = self.path("root"), self.path("control")
+        subprocess.run(["dpkg-deb", "-x", package, root], check=True)
+        subprocess.run(["dpkg-deb", "-e", package, control], check=True)
+        fields = subprocess.run(["dpkg-deb", "-f", package, "Depends"], check=True, capture_output=True, text=True).stdout
+        for library in ("libmilter", "libp11-", "libssl", "libunbound", "libseccomp"):
+            self.assertIn(library, fields)
+        for script in ("postinst", "prerm", "postrm"):
+            path = os.path.join(control, script)
+            self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o755)
+            subprocess.run(["sh", "-n", path], check=True)
+        with open(os.path.join(root, "usr/lib/systemd/system/hsmdkim.service"), encoding="utf-8") as unit:
+            self.assertIn("ExecStart=/usr/sbin/hsmdkim -f", unit.read())
+        run = subprocess.run([os.path.join(root, "usr/sbin/hsmdkim"), "-V"], capture_output=True, text=True)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertTrue(os.path.exists(os.path.join(root, "usr/share/doc/hsmdkim/hsm/README.md")))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/safefile.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +21,17 @@ static const struct slice file_prefix = SLICE_INIT("file:");
 static const struct slice credential_prefix = SLICE_INIT("credential:");
 static const struct slice prompt_word = SLICE_INIT("prompt");
 
-struct slice pinsource_name(struct slice source)
+char *pinsource_name(struct slice source, struct slice token)
 {
-	return slice_starts(source, file_prefix) ? slice_sub(source, file_prefix.len, source.len)
-						 : source;
+	AUTO(buf_done) struct buf name;
+
+	buf_init(&name, PATH_MAX);
+	if (!slice_eq(source, prompt_word))
+		return slice_dup(slice_starts(source, file_prefix)
+					 ? slice_sub(source, file_prefix.len, source.len)
+					 : source);
+	buf_add_fmt(&name, "%.*s:%.*s", SLICE_FMT(prompt_word), SLICE_FMT(token));
+	return name.error == ERR_OK ? slice_dup(buf_slice(&name)) : NULL;
 }
 
 /* The descriptor that a set holds under a name, -1: none. */
@@ -103,9 +111,9 @@ static enum err terminal_error(struct err_detail *detail)
 }
 
 /* One line from the terminal, without echo. @param ret_len without the line end */
-static enum err ask(char *line, size_t size, size_t *ret_len, struct err_detail *detail)
+static enum err ask(const char *question, char *line, size_t size, size_t *ret_len,
+		    struct err_detail *detail)
 {
-	static const char question[] = "PIN of the token: ";
 	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	struct termios old;
 	struct termios quiet;
@@ -119,7 +127,7 @@ static enum err ask(char *line, size_t size, size_t *ret_len, struct err_detail 
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	(void)tcsetattr(tty, TCSAFLUSH, &quiet);
-	(void)!write(tty, question, sizeof(question) - 1);
+	(void)!write(tty, question, strlen(question));
 	len = read(tty, line, size);
 	(void)tcsetattr(tty, TCSAFLUSH, &old);
 	(void)!write(tty, "\n", 1);
@@ -146,42 +154,67 @@ static enum err put_bytes(struct files *files, struct slice name, const char *by
 	return err;
 }
 
-static enum err read_prompt(struct files *files, struct err_detail *detail)
+static enum err read_prompt(struct slice name, struct slice token, struct files *files,
+			    struct err_detail *detail)
 {
 	char line[LIMIT_PIN_BYTES + 2];
+	char shown[128];
+	char question[sizeof(shown) + 32];
 	size_t len = 0;
-	enum err err = ask(line, sizeof(line), &len, detail);
+	enum err err;
 
+	(void)snprintf(question, sizeof(question),
+		       "PIN of token %s: ", text_sanitize(token, shown, sizeof(shown)));
+	err = ask(question, line, sizeof(line), &len, detail);
 	if (err == ERR_OK)
-		err = put_bytes(files, prompt_word, line, len, detail);
+		err = put_bytes(files, name, line, len, detail);
 	OPENSSL_cleanse(line, sizeof(line));
 	return err;
 }
 
-enum err pinsource_read(struct slice source, const struct pinsource_rules *rules,
-			struct files *files, struct err_detail *detail)
+/* What was typed at the start is kept: a reload has nobody to ask, and does not wait for him. */
+static enum err take_prompt(struct slice name, struct slice token,
+			    const struct pinsource_rules *rules, struct files *files,
+			    struct err_detail *detail)
 {
-	struct slice name = pinsource_name(source);
-	char path[PATH_MAX];
+	int kept = find(rules->old, name);
 
-	if (find(files, name) >= 0)
+	if (kept >= 0)
+		return put_copy(files, name, kept, detail);
+	if (!rules->may_ask)
+		return ERR_OK;
+	if (rules->old == NULL)
+		return read_prompt(name, token, files, detail);
+	err_detail_set(detail, "PIN: the terminal is asked at start only; restart, or write "
+			       "file:/path or credential:NAME");
+	return ERR_CONFIG;
+}
+
+static enum err read_named(struct slice source, const char *name, struct slice token,
+			   const struct pinsource_rules *rules, struct files *files,
+			   struct err_detail *detail)
+{
+	if (find(files, slice_str(name)) >= 0)
 		return ERR_OK;
 	if (slice_starts(source, credential_prefix))
 		return read_credential(source, files, detail);
-	if (slice_eq(source, prompt_word)) {
-		int kept = find(rules->old, name);
+	if (slice_eq(source, prompt_word))
+		return take_prompt(slice_str(name), token, rules, files, detail);
+	if (slice_starts(source, file_prefix) && name[0] == '/' && strlen(name) < PATH_MAX)
+		return read_file(name, slice_str(name), rules, files, detail);
+	err_detail_set(detail,
+		       "PIN: write file:/path, credential:NAME or prompt, never the PIN itself");
+	return ERR_CONFIG;
+}
 
-		if (kept < 0 && !rules->may_ask)
-			return ERR_OK;
-		return kept >= 0 ? put_copy(files, name, kept, detail) : read_prompt(files, detail);
-	}
-	if (!slice_starts(source, file_prefix) || !slice_starts(name, SLICE_LIT("/")) ||
-	    name.len >= sizeof(path)) {
-		err_detail_set(detail,
-			       "PIN: write file:/path, credential:NAME or prompt, never the "
-			       "PIN itself");
-		return ERR_CONFIG;
-	}
-	(void)snprintf(path, sizeof(path), "%.*s", SLICE_FMT(name));
-	return read_file(path, name, rules, files, detail);
+enum err pinsource_read(struct slice source, struct slice token,
+			const struct pinsource_rules *rules, struct files *files,
+			struct err_detail *detail)
+{
+	char *name = pinsource_name(source, token);
+	enum err err =
+		name != NULL ? read_named(source, name, token, rules, files, detail) : ERR_NOMEM;
+
+	free(name);
+	return err;
 }

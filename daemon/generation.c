@@ -252,7 +252,8 @@ static enum err read_pin_anew(struct generation *g, const struct generation_sour
 	if (err == ERR_OK)
 		err = find_pin_source(now, token, &pin_source, detail);
 	if (err == ERR_OK && pin_source[0] != '\0')
-		err = pinsource_read(slice_str(pin_source), &rules, g->signer, detail);
+		err = pinsource_read(slice_str(pin_source), slice_str(token), &rules, g->signer,
+				     detail);
 	free(pin_source);
 	if (err != ERR_OK)
 		err_detail_prefix(detail, "token %s: ", token);

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "keytable/dataset.h"
+#include "keytable/tokentable.h"
 
 static const struct slice attribute = SLICE_INIT("pin-source=");
 
@@ -72,11 +73,10 @@ static bool read_row(void *ctx, struct slice key, struct slice value, const char
 	char text[LIMIT_URI_BYTES];
 	size_t len = 0;
 
-	(void)key;
 	if (source.ptr == NULL)
 		return true;
 	if (decode(source, text, sizeof(text), &len)) {
-		r->err = pinsource_read(slice_of(text, len), r->rules, r->files, r->detail);
+		r->err = pinsource_read(slice_of(text, len), key, r->rules, r->files, r->detail);
 	} else {
 		r->err = ERR_CONFIG;
 		err_detail_set(r->detail, "pin-source= is not well-formed");
@@ -104,7 +104,8 @@ enum err pins_read(const struct settings *settings, const struct pinsource_rules
 	enum err err = ERR_OK;
 
 	if (settings->pkcs11_module != NULL && settings->pkcs11_pin_source != NULL) {
-		err = pinsource_read(slice_str(settings->pkcs11_pin_source), rules, files, detail);
+		err = pinsource_read(slice_str(settings->pkcs11_pin_source),
+				     SLICE_LIT(TOKENTABLE_SINGLE_NAME), rules, files, detail);
 		if (err != ERR_OK)
 			err_detail_prefix(detail, "PKCS11PinSource: ");
 	}

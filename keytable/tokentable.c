@@ -209,7 +209,7 @@ static enum err load_single(struct tokentable *t, const struct settings *s)
 	if (t->rows == NULL)
 		return ERR_NOMEM;
 	t->count = 1;
-	t->rows[0].name = slice_dup(SLICE_LIT("token"));
+	t->rows[0].name = slice_dup(SLICE_LIT(TOKENTABLE_SINGLE_NAME));
 	t->rows[0].module_path = slice_dup(slice_str(s->pkcs11_module));
 	t->rows[0].sessions = (unsigned)s->token_sessions;
 	if (s->pkcs11_pin_source != NULL)

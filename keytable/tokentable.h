@@ -7,6 +7,8 @@
 
 /** A longer name is refused. */
 #define TOKENTABLE_NAME_BYTES_MAX 255u
+/** Of PKCS11Module's token. */
+#define TOKENTABLE_SINGLE_NAME "token"
 
 /** One token. The texts are the row's own, NUL-terminated. */
 struct tokentable_row {
@@ -23,8 +25,8 @@ struct tokentable {
 };
 
 /**
- * The tokens of the settings: TokenTable, or the one of PKCS11Module and PKCS11PinSource (its name
- * is "token"), or none.
+ * The tokens of the settings: TokenTable, or the one of PKCS11Module and PKCS11PinSource, or
+ * none.
  * @return as dataset_open(); ERR_CONFIG with FILE:LINE for a row that is not "name uri options", or
  * whose name is long or has blanks
  */

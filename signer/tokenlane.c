@@ -81,10 +81,10 @@ static const struct lane_ops ops = { worker_new, worker_rest, worker_free, destr
 
 /* ---- life ---- */
 
-static enum err read_pin(const char *source, struct files *files, struct pin **ret_pin,
-			 struct err_detail *detail)
+static enum err read_pin(const struct tokentable_row *row, struct files *files,
+			 struct pin **ret_pin, struct err_detail *detail)
 {
-	char *path = slice_dup(pinsource_name(slice_str(source)));
+	char *path = pinsource_name(slice_str(row->pin_source), slice_str(row->name));
 	struct slice text;
 	enum err e;
 
@@ -108,7 +108,7 @@ static enum err fill_pin(struct tokenlane *t, const struct tokentable_row *row, 
 
 	if (row->pin_source == NULL)
 		return ERR_OK;
-	e = read_pin(row->pin_source, files, &t->pin, detail);
+	e = read_pin(row, files, &t->pin, detail);
 	if (e == ERR_OK)
 		e = pinnote_new(memory, row->name, t->pin, &t->pinnote, &config->pin_refused,
 				&config->pin_unclear);
@@ -186,7 +186,7 @@ bool tokenlane_same(const struct tokenlane *lane, const struct tokentable_row *r
 		return false;
 	if (row->pin_source == NULL || lane->pin == NULL)
 		return row->pin_source == NULL && lane->pin == NULL;
-	return read_pin(row->pin_source, files, &pin, NULL) == ERR_OK &&
+	return read_pin(row, files, &pin, NULL) == ERR_OK &&
 	       slice_eq(pin_bytes(pin), pin_bytes(lane->pin));
 }
 

@@ -98,16 +98,18 @@ static uid_t pin_owner(const struct settings *s)
 									 : geteuid();
 }
 
-static enum err read_pin(struct tokens *t, const char *source, struct pin **ret_pin,
+static enum err read_pin(struct tokens *t, const struct tokentable_row *row, struct pin **ret_pin,
 			 struct err_detail *detail)
 {
 	struct pinsource_rules rules = { .safe_only = t->settings->require_safe_keys,
 					 .owner = pin_owner(t->settings),
 					 .may_ask = true };
-	char *name = slice_dup(pinsource_name(slice_str(source)));
+	struct slice source = slice_str(row->pin_source);
+	char *name = pinsource_name(source, slice_str(row->name));
 	struct slice text = SLICE_LIT("");
 	enum err e = name == NULL ? ERR_NOMEM
-				  : pinsource_read(slice_str(source), &rules, t->files, detail);
+				  : pinsource_read(source, slice_str(row->name), &rules, t->files,
+						   detail);
 
 	if (e == ERR_OK)
 		e = files_map(t->files, name, &text, detail);
@@ -145,7 +147,7 @@ static enum err open_one(struct tokens *t, size_t i, const struct p11_uri *hint,
 	else if (hint != NULL)
 		e = p11_uri_parse(slice_str(p11_uri_text(hint)), P11_URI_NEW_KEY, &o->uri, detail);
 	if (e == ERR_OK && row->pin_source != NULL)
-		e = read_pin(t, row->pin_source, &o->pin, detail);
+		e = read_pin(t, row, &o->pin, detail);
 	config.uri = o->uri;
 	config.pin = o->pin;
 	if (e == ERR_OK)

@@ -183,6 +183,7 @@ class Daemon:
             self.settings.setdefault("UserID", USER)
         self.socket = self.settings["Socket"]
         self.options = []
+        self.terminal = None  # a descriptor: the daemon is started there
         self.program = program or (FILTER if FILTER == "opendkim" else os.path.join(BIN, FILTER))
         self.process = None
         self.family = set()
@@ -199,9 +200,11 @@ class Daemon:
     # Start and stop.
     def start(self, wait=True):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([*ENDS_WITH_US, self.program, "-x", self.conf, "-f", *self.options],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
-                                            start_new_session=True)
+            at_terminal = self.terminal is not None
+            self.process = subprocess.Popen([*ENDS_WITH_US, *(("setsid", "--ctty") if at_terminal else ()), self.program, "-x",
+                                             self.conf, "-f", *self.options],
+                                            stdin=self.terminal if at_terminal else subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=self.environment, start_new_session=not at_terminal)
         if wait:
             wait_for(self.reachable, self.ready_s, f"{self.program} takes connections\n{self.log()}")
         return self

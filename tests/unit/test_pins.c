@@ -13,7 +13,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,6 +23,7 @@
 static char dir[64];
 static char file[96];
 static struct pinsource_rules safe = { .safe_only = true };
+static const struct slice token_a = SLICE_INIT("a");
 static const struct pinsource_rules any = { .safe_only = false };
 
 static int make_dir(void **state)
@@ -131,10 +134,22 @@ static struct slice content(struct files *files, const char *name)
 
 static void each_source_has_its_name(void **state)
 {
+	static const struct {
+		const char *source;
+		const char *name;
+	} cases[] = {
+		{ "file:/etc/pin", "/etc/pin" },
+		{ "credential:a", "credential:a" },
+		{ "prompt", "prompt:a" },
+	};
+
 	(void)state;
-	assert_true(slice_eq(pinsource_name(SLICE_LIT("file:/etc/pin")), SLICE_LIT("/etc/pin")));
-	assert_true(slice_eq(pinsource_name(SLICE_LIT("credential:a")), SLICE_LIT("credential:a")));
-	assert_true(slice_eq(pinsource_name(SLICE_LIT("prompt")), SLICE_LIT("prompt")));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char *name = pinsource_name(slice_str(cases[i].source), token_a);
+
+		assert_string_equal(name, cases[i].name);
+		free(name);
+	}
 }
 
 static void a_pin_file_is_read_under_its_path(void **state)
@@ -146,11 +161,11 @@ static void a_pin_file_is_read_under_its_path(void **state)
 	assert_non_null(files);
 	write_file("1234\n", 0600);
 	(void)snprintf(source, sizeof(source), "file:%s", file);
-	assert_int_equal(pinsource_read(slice_str(source), &safe, files, NULL), ERR_OK);
+	assert_int_equal(pinsource_read(slice_str(source), token_a, &safe, files, NULL), ERR_OK);
 	assert_true(slice_eq(content(files, file), SLICE_LIT("1234\n")));
 	/* once is enough */
 	assert_int_equal(unlink(file), 0);
-	assert_int_equal(pinsource_read(slice_str(source), &safe, files, NULL), ERR_OK);
+	assert_int_equal(pinsource_read(slice_str(source), token_a, &safe, files, NULL), ERR_OK);
 	assert_int_equal(files_count(files), 1);
 	files_free(&files);
 }
@@ -164,9 +179,10 @@ static void an_unsafe_pin_file_needs_require_safe_keys_no(void **state)
 	assert_non_null(files);
 	write_file("1234\n", 0644);
 	(void)snprintf(source, sizeof(source), "file:%s", file);
-	assert_int_equal(pinsource_read(slice_str(source), &safe, files, NULL), ERR_FILE_UNSAFE);
+	assert_int_equal(pinsource_read(slice_str(source), token_a, &safe, files, NULL),
+			 ERR_FILE_UNSAFE);
 	assert_int_equal(files_count(files), 0);
-	assert_int_equal(pinsource_read(slice_str(source), &any, files, NULL), ERR_OK);
+	assert_int_equal(pinsource_read(slice_str(source), token_a, &any, files, NULL), ERR_OK);
 	files_free(&files);
 }
 
@@ -179,13 +195,15 @@ static void a_credential_comes_from_systemd_s_directory(void **state)
 	assert_non_null(files);
 	write_file("5678", 0440);
 	assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
-	assert_int_equal(pinsource_read(SLICE_LIT("credential:pin"), &safe, files, &detail),
-			 ERR_CONFIG);
+	assert_int_equal(
+		pinsource_read(SLICE_LIT("credential:pin"), token_a, &safe, files, &detail),
+		ERR_CONFIG);
 	assert_non_null(strstr(detail.text, "LoadCredential=pin:"));
 	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
-	assert_int_equal(pinsource_read(SLICE_LIT("credential:../x"), &safe, files, NULL),
+	assert_int_equal(pinsource_read(SLICE_LIT("credential:../x"), token_a, &safe, files, NULL),
 			 ERR_CONFIG);
-	assert_int_equal(pinsource_read(SLICE_LIT("credential:pin"), &safe, files, NULL), ERR_OK);
+	assert_int_equal(pinsource_read(SLICE_LIT("credential:pin"), token_a, &safe, files, NULL),
+			 ERR_OK);
 	assert_true(slice_eq(content(files, "credential:pin"), SLICE_LIT("5678")));
 	files_free(&files);
 }
@@ -197,9 +215,10 @@ static void a_pin_in_the_clear_is_refused_and_not_repeated(void **state)
 
 	(void)state;
 	assert_non_null(files);
-	assert_int_equal(pinsource_read(SLICE_LIT("s3cret"), &safe, files, &detail), ERR_CONFIG);
+	assert_int_equal(pinsource_read(SLICE_LIT("s3cret"), token_a, &safe, files, &detail),
+			 ERR_CONFIG);
 	assert_null(strstr(detail.text, "s3cret"));
-	assert_int_equal(pinsource_read(SLICE_LIT("file:relative"), &safe, files, NULL),
+	assert_int_equal(pinsource_read(SLICE_LIT("file:relative"), token_a, &safe, files, NULL),
 			 ERR_CONFIG);
 	files_free(&files);
 }
@@ -209,18 +228,85 @@ static void what_was_asked_at_the_terminal_is_kept_for_a_reload(void **state)
 	struct pinsource_rules rules = { .safe_only = true };
 	struct files *old = files_new_closed();
 	struct files *files = files_new_closed();
+	struct err_detail detail = { "" };
 
 	(void)state;
+	rules.may_ask = true;
 	assert_non_null(old);
 	assert_non_null(files);
 	write_file("9999", 0600);
 	rules.old = old;
 	assert_int_equal(files_read(old, file, NULL), ERR_OK);
-	assert_int_equal(files_put(old, "prompt", dup(files_fd(old, 0))), ERR_OK);
-	assert_int_equal(pinsource_read(SLICE_LIT("prompt"), &rules, files, NULL), ERR_OK);
-	assert_true(slice_eq(content(files, "prompt"), SLICE_LIT("9999")));
+	assert_int_equal(files_put(old, "prompt:a", dup(files_fd(old, 0))), ERR_OK);
+	assert_int_equal(pinsource_read(SLICE_LIT("prompt"), token_a, &rules, files, NULL), ERR_OK);
+	assert_true(slice_eq(content(files, "prompt:a"), SLICE_LIT("9999")));
+	/* nobody is asked then, nor does another token get it */
+	assert_int_equal(
+		pinsource_read(SLICE_LIT("prompt"), SLICE_LIT("b"), &rules, files, &detail),
+		ERR_CONFIG);
+	assert_non_null(strstr(detail.text, "at start only"));
+	assert_int_equal(files_count(files), 1);
 	files_free(&old);
 	files_free(&files);
+}
+
+/* In a session of its own, with the terminal as the one that /dev/tty is. @return exit status */
+static int read_two_prompts(const char *terminal)
+{
+	static const struct pinsource_rules asks = { .may_ask = true };
+	struct files *files = files_new_closed();
+	const char *tokens[] = { "a", "b", "a" };
+
+	if (setsid() < 0 || open(terminal, O_RDWR) < 0 || files == NULL)
+		return 1;
+	for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+		if (pinsource_read(SLICE_LIT("prompt"), slice_str(tokens[i]), &asks, files, NULL) !=
+		    ERR_OK)
+			return 2;
+	}
+	return slice_eq(content(files, "prompt:a"), SLICE_LIT("1111")) &&
+			       slice_eq(content(files, "prompt:b"), SLICE_LIT("2222"))
+		       ? 0
+		       : 3;
+}
+
+/* What is shown up to the colon of the question, then the PIN is typed. */
+static void answer_question(int terminal, const char *question, const char *pin)
+{
+	struct pollfd p = { .fd = terminal, .events = POLLIN };
+	char shown[256] = "";
+	size_t len = 0;
+
+	while (strstr(shown, question) == NULL) {
+		ssize_t n;
+
+		assert_int_equal(poll(&p, 1, 10000), 1);
+		n = read(terminal, shown + len, sizeof(shown) - 1 - len);
+		assert_true(n > 0);
+		len += (size_t)n;
+		shown[len] = '\0';
+	}
+	assert_int_equal(write(terminal, pin, strlen(pin)), strlen(pin));
+}
+
+static void each_token_is_asked_for_by_its_name_and_once(void **state)
+{
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	int status = -1;
+	pid_t child;
+
+	(void)state;
+	assert_true(terminal >= 0);
+	assert_int_equal(grantpt(terminal) + unlockpt(terminal), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(read_two_prompts(ptsname(terminal)));
+	answer_question(terminal, "PIN of token a: ", "1111\n");
+	answer_question(terminal, "PIN of token b: ", "2222\n");
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	(void)close(terminal);
 }
 
 static enum err read_all(const char *lines, struct files *files, struct err_detail *detail)
@@ -299,6 +385,7 @@ int main(void)
 		cmocka_unit_test(a_credential_comes_from_systemd_s_directory),
 		cmocka_unit_test(a_pin_in_the_clear_is_refused_and_not_repeated),
 		cmocka_unit_test(what_was_asked_at_the_terminal_is_kept_for_a_reload),
+		cmocka_unit_test(each_token_is_asked_for_by_its_name_and_once),
 		cmocka_unit_test(the_token_table_s_pins_are_found),
 		cmocka_unit_test(a_bad_pin_source_names_its_setting),
 	};

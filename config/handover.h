@@ -16,8 +16,9 @@
  *     LOADED gen, FAILED gen text
  *     COMMITTED gen                what begins from now on uses these tables
  *     READY                        in service
- *     NOTE text                    what must survive a restart of the child (PIN refused); with
+ *     NOTE text                    (signer) what must survive its restart (PIN refused); with
  *                                  HANDOVER_CHECK_ARGUMENT: a warning
+ *     NOTE gen text                (milter) a warning about what it loads
  *     ANSWER number                the answer is written
  */
 #ifndef CONFIG_HANDOVER_H

@@ -136,8 +136,17 @@ void generation_free(struct generation **generation)
 	settings_free(&(*generation)->settings);
 	files_free(&(*generation)->milter);
 	files_free(&(*generation)->signer);
+	settings_warnings_done(&(*generation)->warnings);
 	free(*generation);
 	*generation = NULL;
+}
+
+void generation_warn(struct generation *g, const char *text)
+{
+	if (g->warnings.count < GENERATION_WARNINGS_MAX)
+		settings_warn(&g->warnings, text);
+	else
+		g->warnings_more++;
 }
 
 static enum err read_into(struct generation *g, const struct generation_source *source,

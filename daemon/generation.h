@@ -28,11 +28,16 @@ struct generation_source {
 	const char *mode; /**< Mode when nothing sets it; NULL: as the table of settings says */
 };
 
+/** Warnings that are kept for who asked for a reload; the log has all. */
+#define GENERATION_WARNINGS_MAX 64u
+
 struct generation {
 	uint32_t number;
 	struct settings *settings;
 	struct files *milter; /**< what each process needs, no more */
 	struct files *signer;
+	struct settings_warnings warnings; /**< see generation_warn() */
+	size_t warnings_more;		   /**< that have no room there */
 };
 
 /**
@@ -69,6 +74,9 @@ NODISCARD enum err generation_relogin(const struct generation_source *source,
 				      uint32_t number, struct generation **ret_generation,
 				      struct err_detail *detail);
 void generation_free(struct generation **generation);
+
+/** Keep a warning about it. @param text copied */
+void generation_warn(struct generation *g, const char *text);
 
 /** Hand it to a child. The milter's settings leave out where keys and PINs are. */
 NODISCARD enum err generation_send_signer(const struct generation *g, int sock);

@@ -66,6 +66,14 @@ static void unload(struct proc *p)
 	settings_warnings_done(&p->doubts);
 }
 
+/* They are logged when it is in force; who asked for the reload is told by the supervisor. */
+static void find_doubts(struct proc *p)
+{
+	doubts_find(p->loaded, false, &p->doubts);
+	for (size_t i = 0; i < p->doubts.count; i++)
+		say(HANDOVER_NOTE, p->loaded->generation, p->doubts.texts[i]);
+}
+
 static void load(struct proc *p, struct handover_msg *msg)
 {
 	struct err_detail detail = { "" };
@@ -82,7 +90,7 @@ static void load(struct proc *p, struct handover_msg *msg)
 	msg->settings = NULL; /* the snapshot's now */
 	msg->files = NULL;
 	if (err == ERR_OK) /* all rows: not between COMMIT and the switch */
-		doubts_find(p->loaded, false, &p->doubts);
+		find_doubts(p);
 	if (err == ERR_OK)
 		say(HANDOVER_LOADED, msg->generation, NULL);
 	else

@@ -51,6 +51,8 @@ uint32_t supervisor_reload(struct supervisor *s, const char *token)
 
 	notify_reloading();
 	err = read_next(s, token, &next, &warnings, &detail);
+	for (size_t i = 0; err == ERR_OK && i < warnings.count; i++)
+		generation_warn(next, warnings.texts[i]);
 	logsetup_warnings(&warnings);
 	if (err != ERR_OK) {
 		(void)snprintf(s->reload.text, sizeof(s->reload.text), "%s",
@@ -157,6 +159,17 @@ static void take_failure(struct supervisor *s, enum child_id id, const struct ha
 	lifecycle_failed(&s->lifecycle, id, msg->generation, clock_mono_ms());
 }
 
+/* The signer's outlive it; the milter's are doubts about what it loads. */
+static void take_note(struct supervisor *s, enum child_id id, struct handover_msg *msg)
+{
+	if (id == CHILD_SIGNER) {
+		notes_put(&s->notes, msg->text);
+		msg->text = NULL; /* taken over */
+	} else if (s->candidate != NULL && s->candidate->number == msg->generation) {
+		generation_warn(s->candidate, msg->text);
+	}
+}
+
 static void take_message(struct supervisor *s, enum child_id id, struct handover_msg *msg)
 {
 	int64_t now_ms = clock_mono_ms();
@@ -175,10 +188,7 @@ static void take_message(struct supervisor *s, enum child_id id, struct handover
 		lifecycle_ready(&s->lifecycle, id, now_ms);
 		break;
 	case HANDOVER_NOTE:
-		if (id != CHILD_SIGNER)
-			break;
-		notes_put(&s->notes, msg->text);
-		msg->text = NULL; /* taken over */
+		take_note(s, id, msg);
 		break;
 	case HANDOVER_ANSWER:
 		supervisor_answered(s, id, msg->generation);

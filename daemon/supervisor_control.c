@@ -260,17 +260,42 @@ void supervisor_control_answered(struct supervisor *s, enum child_id id, uint32_
 	}
 }
 
+/* A new PIN changes nothing that there are warnings about. */
+static void answer_reloaded(struct supervisor *s, unsigned client)
+{
+	struct command *command = &s->commands[client];
+	const struct generation *g = s->current;
+	bool whole = !command->row->wants_one && g->number == command->generation;
+	char more[64];
+	struct buf out;
+
+	buf_init(&out, QUESTION_ANSWER_BYTES_MAX);
+	buf_add_str(&out, "ok\n");
+	if (!command->row->wants_one)
+		report_section(&out, SECTION_WARNINGS);
+	for (size_t i = 0; whole && i < g->warnings.count; i++) {
+		report_text(&out, slice_str(g->warnings.texts[i]));
+		report_end_row(&out);
+	}
+	if (whole && g->warnings_more > 0) {
+		(void)snprintf(more, sizeof(more), "%zu more: see the log", g->warnings_more);
+		report_text(&out, slice_str(more));
+		report_end_row(&out);
+	}
+	forget(command);
+	control_answer(&s->control, client, buf_slice(&out));
+	buf_done(&out);
+}
+
 void supervisor_reload_ended(struct supervisor *s, uint32_t generation, const char *text)
 {
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		if (s->commands[i].row == NULL || s->commands[i].generation != generation)
 			continue;
-		if (strcmp(text, "ok") != 0) {
+		if (strcmp(text, "ok") != 0)
 			refuse(s, i, text);
-		} else {
-			forget(&s->commands[i]);
-			control_answer(&s->control, i, SLICE_LIT("ok\n"));
-		}
+		else
+			answer_reloaded(s, i);
 	}
 }
 

@@ -13,6 +13,8 @@
 	"=daemon\tversion\t#pid\t#uptime_s\tconfiguration\t#generation\t#reloads\t#failed_reloads" \
 	"\tlast_reload"
 #define SECTION_PROCESSES "@processes\tname\tstate\t#up\t#pid\t#restarts\t#uptime_s\tanswers"
+/* The answer to a reload. */
+#define SECTION_WARNINGS "@warnings\ttext"
 
 /* The signer process's. */
 #define SECTION_SIGNER "=signer\t#keys\t#tokens\t#requests\t#request_bytes\t#file_signatures"

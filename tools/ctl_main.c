@@ -93,6 +93,19 @@ static enum err find_socket(const struct ctl_options *o, char **ret_path, struct
 	return *ret_path != NULL ? ERR_OK : ERR_NOMEM;
 }
 
+/* As other tools do: a line each on standard error. */
+static void print_warnings(struct slice report)
+{
+	struct slice cells[REPORT_COLUMNS_MAX];
+	struct report_section s;
+
+	while (report_next_section(&report, &s)) {
+		while (report_next_row(&s, cells))
+			(void)fprintf(stderr, "%s: warning: %.*s\n", ctl_spec.program,
+				      SLICE_FMT(cells[0]));
+	}
+}
+
 static enum err print(const struct ctl_options *o, const struct command *command,
 		      struct slice report)
 {
@@ -103,6 +116,8 @@ static enum err print(const struct ctl_options *o, const struct command *command
 	buf_init(&out, OUTPUT_BYTES_MAX);
 	if (o->json)
 		report_to_json(report, &out);
+	else if (strcmp(command->name, "reload") == 0)
+		print_warnings(report);
 	else if (strcmp(command->name, "metrics") == 0)
 		report_to_prometheus(report, &out);
 	else

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import socket
 import stat
 import subprocess
@@ -135,6 +136,24 @@ class Control(Base):
         status = self.ask("status")["daemon"]
         self.assertEqual((after["generation"], 2), (status["generation"], status["failed_reloads"]))
         self.assertIn("NoSuchSetting", status["last_reload"])
+        self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+
+    def test_reload_tells_what_the_log_warns_of(self):
+        daemon = self.file_key_daemon(self.control, allowed=["AllowSHA1Only", "UMask", "Domain", "can match"])
+        since = daemon.log_mark()
+        daemon.configure(UMask="0077", Domain="example.com,exa mple.com")
+        warnings = [row["text"] for row in self.ask("reload")["warnings"]]
+        self.assertEqual(2, len(warnings), warnings)
+        for warning in warnings:  # of the supervisor, and of the milter process
+            daemon.expect(re.escape("warning: " + warning), since=since)
+        daemon.configure(UMask=None, Domain="example.com")
+        self.assertEqual([], self.ask("reload")["warnings"])
+        # Those of a generation are not the next one's; there is an end to them.
+        with open(daemon.conf, "a", encoding="utf-8") as file:
+            file.write("AllowSHA1Only yes\n" * 100)
+        result = subprocess.run([CTL, "-S", self.socket, "reload"], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((0, "", 65), (result.returncode, result.stdout, result.stderr.count("hsmdkim-ctl: warning: ")), result.stderr)
+        self.assertIn("hsmdkim-ctl: warning: 36 more: see the log\n", result.stderr)
         self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
 
     def test_wrong_use(self):

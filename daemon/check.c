@@ -1,6 +1,7 @@
 /* The -n check: see check.h. */
 #include "daemon/check.h"
 
+#include "base/limits.h"
 #include "config/handover.h"
 #include "daemon/doubts.h"
 #include "daemon/keysource.h"
@@ -47,6 +48,32 @@ static void print_snapshot(const struct snapshot *snapshot)
 	free(headers);
 }
 
+static bool take_first(void *ctx, struct slice key, struct slice value, const char *origin)
+{
+	(void)value;
+	(void)origin;
+	*(struct slice *)ctx = key;
+	return false;
+}
+
+/* d= of KeyFile's key: the one that Domain lists, "%" where there are more. */
+static enum err open_single(const struct snapshot *snapshot, struct keytable **ret_keys,
+			    struct err_detail *detail)
+{
+	const struct settings *s = snapshot->settings;
+	const struct dataset *domains = snapshot->rules.domain;
+	struct slice only = SLICE_LIT("%");
+	char domain[LIMIT_DOMAIN_BYTES + 1];
+
+	if (domains != NULL && dataset_count(domains) == 1 && !dataset_is_pattern(domains) &&
+	    dataset_each(domains, take_first, &only) != ERR_OK)
+		only = SLICE_LIT("%");
+	(void)snprintf(domain, sizeof(domain), "%.*s", SLICE_FMT(only));
+	if (keytable_open_single(domain, s->selector, s->key_file, ret_keys, NULL) == ERR_OK)
+		return ERR_OK;
+	return keytable_open_single("%", s->selector, s->key_file, ret_keys, detail);
+}
+
 static enum err print_report(const struct generation_source *source,
 			     const struct snapshot *snapshot, struct files *files, size_t warnings,
 			     struct err_detail *detail)
@@ -60,7 +87,7 @@ static enum err print_report(const struct generation_source *source,
 		if (err == ERR_OK)
 			(void)printf("KeyTable: %zu keys\n", keytable_count(keys));
 	} else if (s->key_file != NULL && s->selector != NULL) {
-		err = keytable_open_single("%", s->selector, s->key_file, &keys, detail);
+		err = open_single(snapshot, &keys, detail);
 	}
 	if (err != ERR_OK)
 		return err;

@@ -143,6 +143,8 @@ static void check_permissions(struct keys *k, const struct keytable_row *row)
 static bool print_key(void *ctx, const struct keytable_row *row, const char *origin)
 {
 	struct keys *k = ctx;
+	static const struct slice in_the_table =
+		SLICE_INIT("the key itself stands in the table: write it to a file first");
 	char name[80];
 	char domain[260];
 	char ref[200];
@@ -157,12 +159,14 @@ static bool print_key(void *ctx, const struct keytable_row *row, const char *ori
 	*(row->kind == KEYREF_FILE ? &k->files : &k->texts) += 1;
 	if (k->files + k->texts > KEYS_LISTED)
 		return true;
-	(void)printf("    %s: key '%s' of %s: %s\n", origin,
-		     text_sanitize(row->name, name, sizeof(name)),
-		     text_sanitize(row->domain, domain, sizeof(domain)),
-		     row->kind == KEYREF_FILE
-			     ? text_sanitize(row->ref, ref, sizeof(ref))
-			     : "the key itself stands in the table: write it to a file first");
+	(void)text_sanitize(row->domain, domain, sizeof(domain));
+	(void)text_sanitize(row->kind == KEYREF_FILE ? row->ref : in_the_table, ref, sizeof(ref));
+	(void)text_sanitize(row->name, name, sizeof(name));
+	if (slice_empty(row->name)) /* KeyFile's, without a table */
+		(void)printf("    %s %s (s=%.*s, d=%s)\n", origin, ref, SLICE_FMT(row->selector),
+			     domain);
+	else
+		(void)printf("    %s: key '%s' of %s: %s\n", origin, name, domain, ref);
 	print_import(k, row);
 	if (row->kind == KEYREF_FILE)
 		check_permissions(k, row);

@@ -86,7 +86,8 @@ static enum err wrap(EVP_PKEY *pkey, struct filekey **ret_key, struct err_detail
 		e = pubkey_from_spki(slice_of(spki, (size_t)len), &key->pubkey);
 	OPENSSL_free(spki);
 	if (e != ERR_OK) {
-		err_detail_set(detail, "only RSA and Ed25519 keys sign mail");
+		err_detail_set(detail, "only RSA and Ed25519 keys sign mail: make another key with "
+				       "hsmdkim-genkey");
 		filekey_free(&key);
 		return e;
 	}
@@ -106,8 +107,11 @@ enum err filekey_from_text(struct slice text, struct filekey **ret_key, struct e
 	ERR_clear_error();
 	if (pkey == NULL) {
 		err_detail_set(detail, "%s",
-			       encrypted ? "the key has a passphrase: store it without one"
-					 : "no private key in PEM");
+			       encrypted       ? "the key has a passphrase: store it without one "
+						 "(openssl pkey -in FILE -out NEW)"
+			       : text.len == 0 ? "empty: make a key with hsmdkim-genkey"
+					       : "no private key in PEM: name the SELECTOR.private "
+						 "that genkey made, not the record");
 		return ERR_KEY_BAD;
 	}
 	return wrap(pkey, ret_key, detail);

@@ -1,104 +1,12 @@
 /* One generation in the signer process. */
-#include "signer/keyring.h"
-
 #include "base/hash.h"
-#include "base/safefile.h"
 #include "base/text.h"
-#include "keytable/signtable.h"
-#include "pkcs11/uri.h"
+#include "signer/keyring_priv.h"
 
-#include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* Opened keys that are kept: a newcomer takes the place of what hashes to the same one. */
 #define PLACES 65536u
-/* -n looks at the files of so many rows. */
-#define ACCESS_CHECK_MAX 10000u
-/* And names so many that cannot be read. */
-#define FAULTY_LISTED_MAX 20u
-
-struct place {
-	struct signkey *key;
-	char *from_domain;
-};
-
-struct keyring {
-	atomic_uint refs;
-	uint32_t number;
-	struct settings *settings;
-	struct files *files;
-	struct keytable *table; /* NULL: this host signs nothing */
-	struct signkey_policy policy;
-	struct tokenlane **tokens;
-	size_t token_count;
-	struct place *places;
-};
-
-/* ---- tables ---- */
-
-struct uri_check {
-	const struct settings *settings;
-	struct err_detail *detail;
-	enum err err;
-};
-
-/* A URI that can match no key, or any, is found at load, not by the first message. */
-static bool check_uri(void *ctx, const struct keytable_row *row, const char *origin)
-{
-	AUTO(p11_uri_free) struct p11_uri *uri = NULL;
-	struct uri_check *check = ctx;
-
-	if (row->kind != KEYREF_URI)
-		return true;
-	check->err = p11_uri_parse(row->ref, P11_URI_KEY, &uri, check->detail);
-	if (check->err == ERR_OK && check->settings->pkcs11_module == NULL &&
-	    check->settings->token_table == NULL) {
-		char name[80];
-
-		err_detail_set(check->detail,
-			       "key '%s' is on a token, and there is none: set PKCS11Module and "
-			       "PKCS11PinSource, or TokenTable",
-			       text_sanitize(row->name, name, sizeof(name)));
-		check->err = ERR_CONFIG;
-	}
-	if (check->err != ERR_OK)
-		err_detail_prefix(check->detail, "%s: ", origin);
-	return check->err == ERR_OK;
-}
-
-static enum err open_table(struct keyring *r, struct err_detail *detail)
-{
-	const struct settings *s = r->settings;
-	struct uri_check check = { .settings = s, .detail = detail, .err = ERR_OK };
-	enum err e = ERR_OK;
-
-	if (s->key_table != NULL) {
-		e = keytable_open_each(s->key_table, r->files, check_uri, &check, &r->table,
-				       detail);
-	} else if (s->key_file != NULL && s->selector != NULL) {
-		e = keytable_open_single("%", s->selector, s->key_file, &r->table, detail);
-		if (e == ERR_OK)
-			e = keytable_each(r->table, check_uri, &check);
-	}
-	return e != ERR_OK ? e : check.err;
-}
-
-static bool row_exists(void *ctx, struct slice name)
-{
-	const struct keyring *r = ctx;
-
-	return keytable_has(r->table, name);
-}
-
-static enum err check_signing_table(struct keyring *r, struct err_detail *detail)
-{
-	if (r->settings->signing_table == NULL || r->table == NULL ||
-	    !r->settings->check_signing_table)
-		return ERR_OK;
-	return signtable_check_spec(r->settings->signing_table, r->files, row_exists, r, detail);
-}
 
 /* ---- tokens ---- */
 
@@ -136,122 +44,6 @@ static enum err open_tokens(struct keyring *r, const struct keyring *before,
 	return e;
 }
 
-/* ---- without a key or a token: -n ---- */
-
-static enum err check_token_uris(const struct keyring *r, struct err_detail *detail)
-{
-	AUTO(tokentable_free) struct tokentable *table = NULL;
-	enum err e = tokentable_load(r->settings, r->files, &table, detail);
-
-	for (size_t i = 0; e == ERR_OK && i < table->count; i++) {
-		AUTO(p11_uri_free) struct p11_uri *uri = NULL;
-
-		if (table->rows[i].uri == NULL)
-			continue;
-		e = p11_uri_parse(slice_str(table->rows[i].uri), P11_URI_TOKEN, &uri, detail);
-		if (e != ERR_OK)
-			err_detail_prefix(detail, "token %s: ", table->rows[i].name);
-	}
-	return e;
-}
-
-/* What a start leaves to the look-ups. */
-static enum err check_live_tables(struct keyring *r, struct err_detail *detail)
-{
-	AUTO(signtable_free) struct signtable *signers = NULL;
-	struct uri_check check = { .settings = r->settings, .detail = detail, .err = ERR_OK };
-	enum err e = ERR_OK;
-
-	if (r->table != NULL && keytable_is_live(r->table)) {
-		e = keytable_check(r->table, detail);
-		if (e == ERR_OK)
-			e = keytable_each(r->table, check_uri, &check);
-		if (e == ERR_OK)
-			e = check.err;
-	}
-	if (e == ERR_OK && r->settings->signing_table != NULL)
-		e = signtable_open(r->settings->signing_table, r->files, &signers, detail);
-	if (e == ERR_OK && signers != NULL && signtable_is_live(signers))
-		e = signtable_check(
-			signers,
-			r->table != NULL && r->settings->check_signing_table ? row_exists : NULL, r,
-			detail);
-	return e;
-}
-
-struct access_check {
-	void (*warn)(const char *text);
-	size_t rows;
-	size_t files;
-	size_t faulty;
-	bool cut; /* there are more rows */
-};
-
-static bool check_access(void *ctx, const struct keytable_row *row, const char *origin)
-{
-	struct access_check *check = ctx;
-	struct err_detail detail = { "" };
-	char name[80];
-	char *path = NULL;
-
-	check->cut = check->rows++ == ACCESS_CHECK_MAX;
-	if (check->cut)
-		return false;
-	if (row->kind == KEYREF_FILE && slice_find(row->ref, '%') == row->ref.len)
-		path = slice_dup(row->ref);
-	check->files += path != NULL;
-	if (path != NULL && access(path, R_OK) != 0 && ++check->faulty <= FAULTY_LISTED_MAX) {
-		safefile_explain(path, errno, &detail);
-		err_detail_prefix(&detail, "%s: key '%s': ", origin,
-				  text_sanitize(row->name, name, sizeof(name)));
-		check->warn(detail.text);
-	}
-	free(path);
-	return true;
-}
-
-/* KeyFile comes as a descriptor; the files of a KeyTable are opened by the user that we are. */
-static enum err check_key_files(const struct keyring *r, void (*warn)(const char *text))
-{
-	struct access_check check = { .warn = warn };
-	struct err_detail text;
-	enum err e;
-
-	if (r->settings->key_table == NULL || r->table == NULL)
-		return ERR_OK;
-	e = keytable_each(r->table, check_access, &check);
-	if (check.faulty > FAULTY_LISTED_MAX) {
-		err_detail_set(&text, "KeyTable: %zu more key files cannot be read",
-			       check.faulty - FAULTY_LISTED_MAX);
-		warn(text.text);
-	}
-	if (check.cut && check.files > 0) {
-		err_detail_set(&text,
-			       "KeyTable: only the key files of its first %u rows were looked for",
-			       ACCESS_CHECK_MAX);
-		warn(text.text);
-	}
-	return e;
-}
-
-enum err keyring_check(const struct settings *settings, struct files *files,
-		       void (*warn)(const char *text), struct err_detail *detail)
-{
-	struct keyring r = { .settings = (struct settings *)settings, .files = files };
-	enum err e = open_table(&r, detail);
-
-	if (e == ERR_OK)
-		e = check_signing_table(&r, detail);
-	if (e == ERR_OK)
-		e = check_live_tables(&r, detail);
-	if (e == ERR_OK)
-		e = check_token_uris(&r, detail);
-	if (e == ERR_OK)
-		e = check_key_files(&r, warn);
-	keytable_free(&r.table);
-	return e;
-}
-
 /* ---- life ---- */
 
 enum err keyring_new(uint32_t number, struct settings *settings, struct files *files,
@@ -270,15 +62,9 @@ enum err keyring_new(uint32_t number, struct settings *settings, struct files *f
 	r->number = number;
 	r->settings = settings;
 	r->files = files;
-	r->policy = (struct signkey_policy){
-		.minimum_bits = (unsigned)settings->minimum_key_bits,
-		.hardware_only = settings->require_hardware_keys,
-		.safe_files = settings->require_safe_keys,
-	};
+	r->policy = signkey_policy_of(settings);
 	r->places = calloc(PLACES, sizeof(*r->places));
-	e = r->places != NULL ? open_table(r, detail) : ERR_NOMEM;
-	if (e == ERR_OK)
-		e = check_signing_table(r, detail);
+	e = r->places != NULL ? keyring_open_tables(r, detail) : ERR_NOMEM;
 	if (e == ERR_OK)
 		e = open_tokens(r, before, memory, detail);
 	if (e != ERR_OK)
@@ -547,12 +333,13 @@ static struct slice pem_of_row(const struct keyring *ring, struct slice name)
 
 struct slice keyring_key_text(const struct keyring *ring, const struct signkey *key)
 {
-	struct slice text = SLICE_LIT("");
+	static const struct slice none = { NULL, 0 };
+	struct slice text = none;
 
 	if (key->kind == KEYREF_PEM)
 		return pem_of_row(ring, slice_str(key->name));
 	if (key->kind == KEYREF_FILE &&
 	    files_map_secret(ring->files, key->ref, &text, NULL) != ERR_OK)
-		return SLICE_LIT("");
+		return none;
 	return text;
 }

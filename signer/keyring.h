@@ -27,8 +27,9 @@ NODISCARD enum err keyring_new(uint32_t number, struct settings *settings, struc
 			       const struct keyring *before, const struct pin_memory *memory,
 			       struct keyring **ret_ring, struct err_detail *detail);
 /**
- * For -n: all that keyring_new() checks, every row of lmdb: tables, too; no key, token or module is
- * used. Whether this process may read a key file is asked for (access(2)) in the first 10000 rows.
+ * For -n: all that keyring_new() checks, every row of lmdb: tables, too; no key of a KeyTable,
+ * token or module is used. Whether this process may read a key file is asked for (access(2)) in the
+ * first 10000 rows.
  * @param warn gets a text for each of the first 20 that it may not read, one with the number of the
  * others, and one when there were more rows
  * @return as keyring_new()
@@ -75,7 +76,8 @@ void keyring_each(const struct keyring *ring, struct slice name,
 		  bool (*fn)(void *ctx, const struct keyring_view *view), void *ctx);
 
 /** The text of a key that the generation itself holds: PEM in the KeyTable, or KeyFile, which the
- * supervisor read because only root may. Empty for other keys. Borrows from the keyring. */
+ * supervisor read because only root may. Its ptr is NULL for other keys. Borrows from the
+ * keyring. */
 struct slice keyring_key_text(const struct keyring *ring, const struct signkey *key);
 
 /** The names of the first rows that do not follow the From domain, at most max. @return how many */

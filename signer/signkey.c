@@ -70,13 +70,18 @@ static const char *shown(const char *text, char *room, size_t size)
 	return text_sanitize(slice_str(text), room, size);
 }
 
+/* KeyFile's key has no name. */
+static const char *shown_name(const struct signkey *key, char *room, size_t size)
+{
+	return key->name[0] != '\0' ? shown(key->name, room, size) : "of KeyFile";
+}
+
 static void log_opened(const struct signkey *key, const char *what, unsigned bits)
 {
 	char name[128];
 	char ref[512];
 
-	log_line(LOG_LEVEL_INFO, "key %s (s=%s, d=%s): %s, %s",
-		 key->name[0] != '\0' ? shown(key->name, name, sizeof(name)) : "of KeyFile",
+	log_line(LOG_LEVEL_INFO, "key %s (s=%s, d=%s): %s, %s", shown_name(key, name, sizeof(name)),
 		 key->selector, key->domain,
 		 key->kind == KEYREF_PEM ? "text in the KeyTable"
 					 : shown(key->ref, ref, sizeof(ref)),
@@ -84,7 +89,7 @@ static void log_opened(const struct signkey *key, const char *what, unsigned bit
 	if (bits < 2048 && pubkey_type(key->pubkey) == KEY_TYPE_RSA)
 		log_line(LOG_LEVEL_WARNING,
 			 "key %s (s=%s, d=%s): %u bits; large receivers want 2048: make a new key",
-			 shown(key->name, name, sizeof(name)), key->selector, key->domain, bits);
+			 shown_name(key, name, sizeof(name)), key->selector, key->domain, bits);
 }
 
 static enum err check_bits(const struct pubkey *pubkey, const struct signkey_policy *policy,
@@ -105,26 +110,51 @@ static enum err check_bits(const struct pubkey *pubkey, const struct signkey_pol
 
 /* ---- files ---- */
 
-static enum err open_file(const struct signkey *key, const struct signkey_policy *policy,
-			  struct slice text, struct filekey **ret_file, struct err_detail *detail)
+struct signkey_policy signkey_policy_of(const struct settings *settings)
 {
-	AUTO(filekey_free) struct filekey *file = NULL;
-	enum err e;
+	return (struct signkey_policy){
+		.minimum_bits = (unsigned)settings->minimum_key_bits,
+		.hardware_only = settings->require_hardware_keys,
+		.safe_files = settings->require_safe_keys,
+	};
+}
 
+static enum err read_key(const char *path, const struct signkey_policy *policy, struct slice text,
+			 struct filekey **ret_file, struct err_detail *detail)
+{
 	if (policy->hardware_only) {
 		err_detail_set(detail, "the key is not on a token, and RequireHardwareKeys is set");
 		return ERR_DENIED;
 	}
-	e = text.len != 0 || key->kind == KEYREF_PEM
-		    ? filekey_from_text(text, &file, detail)
-		    : filekey_from_path(key->ref, policy->safe_files, &file, detail);
+	return text.ptr != NULL ? filekey_from_text(text, ret_file, detail)
+				: filekey_from_path(path, policy->safe_files, ret_file, detail);
+}
+
+/* @param path "" for text in the KeyTable */
+static enum err open_file(const char *path, const struct signkey_policy *policy, struct slice text,
+			  struct filekey **ret_file, struct err_detail *detail)
+{
+	AUTO(filekey_free) struct filekey *file = NULL;
+	enum err e = read_key(path, policy, text, &file, detail);
+
 	if (e == ERR_OK)
 		e = check_bits(filekey_pubkey(file), policy, detail);
-	if (e != ERR_OK)
-		return e;
-	*ret_file = file;
-	file = NULL; /* handed over */
-	return ERR_OK;
+	if (e == ERR_OK) {
+		*ret_file = file;
+		file = NULL; /* handed over */
+	} else if (path[0] != '\0' && detail != NULL &&
+		   !slice_starts(slice_str(detail->text), slice_str(path))) {
+		err_detail_prefix(detail, "%s: ", path);
+	}
+	return e;
+}
+
+enum err signkey_check_file(const char *path, const struct signkey_policy *policy,
+			    struct slice text, struct err_detail *detail)
+{
+	AUTO(filekey_free) struct filekey *file = NULL;
+
+	return open_file(path, policy, text, &file, detail);
 }
 
 enum err signkey_open_file(struct signkey *key, const struct signkey_policy *policy,
@@ -136,7 +166,7 @@ enum err signkey_open_file(struct signkey *key, const struct signkey_policy *pol
 
 	if (atomic_load(&key->opened))
 		return ERR_OK;
-	e = open_file(key, policy, text, &file, detail);
+	e = open_file(key->ref, policy, text, &file, detail);
 	if (e != ERR_OK)
 		return e;
 	(void)pthread_mutex_lock(&key->lock);
@@ -246,7 +276,7 @@ enum err signkey_open_token(struct signkey *key, const struct signkey_policy *po
 	e = install(key, token, &found, detail);
 	if (e == ERR_AMBIGUOUS) /* said once: this token is not asked again */
 		log_line(LOG_LEVEL_ERROR, "key %s (s=%s, d=%s): %s",
-			 shown(key->name, what, sizeof(what)), key->selector, key->domain,
+			 shown_name(key, what, sizeof(what)), key->selector, key->domain,
 			 detail->text);
 	if (e == ERR_OK && found == NULL) /* it was us who installed it */
 		log_opened(key, what, pubkey_bits(key->pubkey));
@@ -266,7 +296,7 @@ void signkey_lost(struct signkey *key, size_t token, enum err error)
 	for (size_t i = 0; i < key->replica_count; i++)
 		left |= atomic_load(&key->replicas[i].state) == REPLICA_HERE;
 	log_line(LOG_LEVEL_WARNING, "key %s (s=%s, d=%s): token %s %s%s",
-		 shown(key->name, name, sizeof(name)), key->selector, key->domain,
+		 shown_name(key, name, sizeof(name)), key->selector, key->domain,
 		 token_key_token_name(key->replicas[token].key),
 		 error == ERR_KEY_CHANGED ? "has another key under its name by now"
 					  : "does not have it any more",

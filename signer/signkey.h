@@ -6,6 +6,7 @@
 #ifndef SIGNER_SIGNKEY_H
 #define SIGNER_SIGNKEY_H
 
+#include "config/settings.h"
 #include "keytable/keytable.h"
 #include "pkcs11/token.h"
 #include "signer/filekey.h"
@@ -67,10 +68,21 @@ struct signkey_policy {
 	bool safe_files;    /**< RequireSafeKeys */
 };
 
+struct signkey_policy signkey_policy_of(const struct settings *settings);
+
+/**
+ * Would a key file do, if a message needed it now?
+ * @param text what stands in the file where the generation holds it; with a NULL ptr it is read
+ * @return ERR_KEY_*, ERR_FILE_UNSAFE, ERR_DENIED (RequireHardwareKeys) with a detail that begins
+ * with the path
+ */
+NODISCARD enum err signkey_check_file(const char *path, const struct signkey_policy *policy,
+				      struct slice text, struct err_detail *detail);
+
 /**
  * Open a key file or text, if that was not done yet, and log what was found.
- * @param text the key itself where the generation holds it; empty: read the file
- * @return ERR_KEY_*, ERR_FILE_UNSAFE, ERR_DENIED (RequireHardwareKeys) with a detail
+ * @param text the key itself where the generation holds it; with a NULL ptr the file is read
+ * @return as signkey_check_file()
  */
 NODISCARD enum err signkey_open_file(struct signkey *key, const struct signkey_policy *policy,
 				     struct slice text, struct err_detail *detail);

@@ -37,6 +37,8 @@ ACCEPTED = (
     Row("conf-tables-refile-no-key", "configuration", "row without a value where one is needed"),
     Row("conf-tables-signer-no-at", "configuration", "signer without `@`"),
     Row("conf-sign-without-domain", "configuration", "`KeyFile` without `Domain`"),
+    Row("conf-key-garbage", "configuration", "`KeyFile` that holds no usable key: empty, the record, a passphrase, another type, "
+                                             "smaller than `MinimumKeyBits`"),
     Row("line-(int-negative|ttl-negative)", "configuration", "integers out of range, `MinimumKeyBits 99999999999`"),
     Row("line-autorestart-rate-(bad|unit)", "configuration", "`AutoRestartRate` that is no rate"),
     Row("line-action-(default-)?bad", "configuration", "a word that is not allowed (`On-BadSignature bogus`)"),

@@ -115,6 +115,24 @@ class Check(harness.Case):
         self.assertEqual(0, run.returncode, run.stderr)
         self.assertIn("PKCS11PinSource is not set", run.stderr)
 
+    def test_the_key_of_key_file(self):
+        """Without a usable key there nothing would be signed: -n and a start say so, with the line and the file."""
+        key = self.own_key("mail.private")
+        conf = f"Mode sv\nDomain example.com\nSelector mail\nKeyFile {key}\n"
+        run = self.check(conf)
+        self.assertEqual(0, run.returncode, run.stderr)
+        self.assertIn(f"    KeyFile {key} (s=mail, d=example.com)\n", run.stdout)
+        self.assertIn("    KeyFile %s (s=mail, d=%%)\n" % key, self.check(conf.replace("example.com", "example.com,example.org")).stdout)
+        for text, says in (("", "empty: make a key"), ("v=DKIM1; p=A\n", "no private key in PEM: name the SELECTOR.private")):
+            with self.subTest(text=text):
+                self.write("mail.private", text)
+                run = self.check(conf)
+                start = subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-f", "-x", self.path("opendkim.conf"), "-p",
+                                        f"local:{self.path('socket')}"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+                for run in (run, start):
+                    self.assertEqual(78, run.returncode, run.stdout)
+                    self.assertIn(f"{self.path('opendkim.conf')}:4: KeyFile: {key}: {says}", run.stderr)
+
     def test_a_key_file_that_the_user_cannot_read(self):
         harness.need(self, os.geteuid() == 0, "root")
         key = self.own_key("k.pem")

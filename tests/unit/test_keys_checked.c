@@ -33,25 +33,36 @@ static enum keycheck_state run_check(struct fixture *f, bool process_is_new)
 
 static void each_key_is_opened_and_what_is_wrong_is_said(void **state)
 {
+	char small_path[128];
 	char table[1024];
+	char text[512];
 	struct fixture f;
 
 	(void)state;
+	(void)snprintf(small_path, sizeof(small_path), "%s/small.pem", hsm.dir);
+	(void)snprintf(text, sizeof(text), "umask 077; openssl genrsa -out %s 768 2>/dev/null",
+		       small_path);
+	assert_int_equal(softhsm_run(text), 0);
 	(void)snprintf(table, sizeof(table),
 		       "k a.example:s1:pkcs11:object=k\n"
 		       "nobody a.example:s2:pkcs11:object=nobody\n"
 		       "file a.example:s3:%s\n"
 		       "nofile a.example:s4:/nonexistent/key.pem\n"
+		       "small a.example:s6:%s\n"
 		       "each %%:s5:%s\n", /* another key for each domain: on first use */
-		       pem_path, pem_path);
+		       pem_path, small_path, pem_path);
 	begin(&f, table, hsm.module_path);
 	assert_int_equal(run_check(&f, true), KEYCHECK_DONE);
 	assert_true(logged("key k (s=s1, d=a.example): pkcs11:object=k, "));
 	assert_true(logged("key file (s=s3, d=a.example): "));
 	assert_true(logged("key nobody cannot be used: private key not found: "));
 	assert_true(logged("key nofile cannot be used: private key not found: "));
+	(void)snprintf(text, sizeof(text),
+		       "key small cannot be used: key is smaller than MinimumKeyBits: %s: 768 bits",
+		       small_path);
+	assert_true(logged(text));
 	assert_false(logged("key each"));
-	assert_true(logged("signer: 4 of 5 keys checked, 2 cannot be used"));
+	assert_true(logged("signer: 5 of 6 keys checked, 3 cannot be used"));
 	assert_int_equal(atomic_load(&most_under_way), 1); /* mail has the other sessions */
 	end(&f);
 }

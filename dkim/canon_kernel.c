@@ -56,6 +56,7 @@ const struct canon_kernel canon_kernels[] = {
 	{ "avx2", canon_scan_avx2, canon_squeeze_avx2, has_avx2 },
 	{ "sse2", canon_scan_sse2, canon_squeeze_sse2, always },
 #endif
+	{ "word", canon_scan_word, canon_squeeze_word, always },
 	{ "plain", canon_scan_plain, canon_squeeze_plain, always },
 };
 const size_t canon_kernel_count = ARRAY_LEN(canon_kernels);

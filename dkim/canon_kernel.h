@@ -43,6 +43,9 @@ const struct canon_kernel *canon_kernel_best(void);
 size_t canon_scan_plain(const char *data, size_t len);
 size_t canon_squeeze_plain(const char *data, size_t n, size_t len, char *out);
 
+size_t canon_scan_word(const char *data, size_t len);
+size_t canon_squeeze_word(const char *data, size_t n, size_t len, char *out);
+
 /* x86-64 only */
 size_t canon_scan_sse2(const char *data, size_t len);
 size_t canon_squeeze_sse2(const char *data, size_t n, size_t len, char *out);

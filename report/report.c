@@ -63,12 +63,14 @@ static bool take_columns(struct slice line, struct report_section *s)
 	if (!slice_next(&line, '\t', &s->name))
 		return false;
 	while (slice_next(&line, '\t', &column)) {
-		bool numeric = column.len > 1 && column.ptr[0] == '#';
+		char kind = column.len > 1 ? column.ptr[0] : '\0';
+		bool marked = kind == '#' || kind == '~';
 
 		if (s->column_count == REPORT_COLUMNS_MAX)
 			return false;
-		s->numeric[s->column_count] = numeric;
-		s->columns[s->column_count++] = numeric ? slice_sub(column, 1, column.len) : column;
+		s->numeric[s->column_count] = kind == '#';
+		s->lengthy[s->column_count] = kind == '~';
+		s->columns[s->column_count++] = marked ? slice_sub(column, 1, column.len) : column;
 	}
 	return s->column_count > 0;
 }

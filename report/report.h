@@ -3,7 +3,7 @@
  * ("@name"), each with the names of its columns and then its rows. A line that starts with "=" or
  * "@" opens a section, one that starts with a tab is a row; a tab stands before each column and
  * each cell. A column whose name starts with "#" holds decimal numbers, or nothing where none is
- * known.
+ * known; one that starts with "~" holds long texts, which are shown as JSON only.
  *
  *     @tokens<TAB>name<TAB>#signatures
  *     <TAB>hsm-a<TAB>1024
@@ -37,8 +37,9 @@ void report_end_row(struct buf *out);
 struct report_section {
 	bool list;
 	struct slice name;
-	struct slice columns[REPORT_COLUMNS_MAX]; /**< without "#" */
+	struct slice columns[REPORT_COLUMNS_MAX]; /**< without "#" and "~" */
 	bool numeric[REPORT_COLUMNS_MAX];
+	bool lengthy[REPORT_COLUMNS_MAX]; /**< "~" */
 	size_t column_count;
 	struct slice rows; /**< what report_next_row() takes from */
 };

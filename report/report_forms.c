@@ -86,11 +86,25 @@ static void add_lines(struct report_section *s, struct buf *out)
 	if (!report_next_row(s, cells))
 		return;
 	for (size_t i = 0; i < s->column_count; i++) {
+		if (s->lengthy[i])
+			continue;
 		buf_add_str(out, "  ");
 		add_padded(s->columns[i], (width < WIDTH_MAX ? width : WIDTH_MAX) + 2, out);
 		buf_add(out, shown(cells[i]));
 		buf_add_ch(out, '\n');
 	}
+}
+
+/* Take the cells of columns that tables leave out away. @return how many are left */
+static size_t keep_short(const struct report_section *s, struct slice *cells)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < s->column_count; i++) {
+		if (!s->lengthy[i])
+			cells[count++] = cells[i];
+	}
+	return count;
 }
 
 static void widen(size_t *widths, const struct slice *cells, size_t count)
@@ -135,15 +149,20 @@ static void add_list(struct report_section *s, struct buf *out)
 	struct slice cells[REPORT_COLUMNS_MAX];
 	size_t widths[REPORT_COLUMNS_MAX] = { 0 };
 	struct report_section measured = *s;
+	size_t count = keep_short(s, s->columns);
 	size_t rows = 0;
 
-	widen(widths, s->columns, s->column_count);
-	for (; report_next_row(&measured, cells); rows++)
-		widen(widths, cells, s->column_count);
-	narrow(widths, s->column_count, rows, s->rows.len);
-	add_columns(widths, s->columns, s->column_count, out);
-	while (report_next_row(s, cells))
-		add_columns(widths, cells, s->column_count, out);
+	widen(widths, s->columns, count);
+	for (; report_next_row(&measured, cells); rows++) {
+		(void)keep_short(s, cells);
+		widen(widths, cells, count);
+	}
+	narrow(widths, count, rows, s->rows.len);
+	add_columns(widths, s->columns, count, out);
+	while (report_next_row(s, cells)) {
+		(void)keep_short(s, cells);
+		add_columns(widths, cells, count, out);
+	}
 }
 
 void report_to_table(struct slice text, struct buf *out)

@@ -21,7 +21,9 @@
 #define SECTION_TOKENS                                                                             \
 	"@tokens\tname\tstate\t#up\tbreaker\t#retry_in_ms\t#pin_refused\t#sessions\t#sessions_max" \
 	"\t#queue\t#signatures\t#failures\t#p50_us\t#p99_us\tlast_error\t#last_error_age_s"
-#define SECTION_KEYS "@keys\tname\tdomain\tselector\twhere\ttype\t#bits\tattributes\t#signatures"
+#define SECTION_KEYS                                                                               \
+	"@keys\tname\tdomain\tselector\twhere\ttype\t#bits\tattributes\t#signatures\tlast_error"   \
+	"\t#last_error_age_s\t~last_error_detail"
 #define SECTION_MORE "=more\t#keys_not_shown"
 #define SECTION_FAILURES "@failures\tname\tclass\t#count"
 /* The buckets' columns are named by their bounds. */

@@ -1,6 +1,7 @@
 /* The signer process's part of the operator's view. */
 #include "signer/inform.h"
 
+#include "base/clock.h"
 #include "report/report.h"
 #include "report/sections.h"
 
@@ -214,10 +215,25 @@ static void add_what_is_known(const struct signkey *key, struct buf *out)
 	}
 }
 
+static void add_failure(struct signkey *key, struct buf *out)
+{
+	struct signkey_failure f;
+
+	if (key == NULL || !signkey_failure(key, &f)) {
+		report_text(out, SLICE_LIT(""));
+		report_unknown(out);
+		report_text(out, SLICE_LIT(""));
+		return;
+	}
+	report_text(out, slice_str(err_text(f.error)));
+	report_number(out, (uint64_t)(clock_mono_ms() - f.at_ms) / 1000);
+	report_text(out, slice_str(f.detail.text));
+}
+
 static bool add_key(void *ctx, const struct keyring_view *view)
 {
 	struct listing *l = ctx;
-	const struct signkey *key = view->key;
+	struct signkey *key = view->key;
 
 	if (l->rows >= INFORM_KEYS_MAX || l->out->len > KEYS_BYTES_MAX)
 		return false;
@@ -231,6 +247,7 @@ static bool add_key(void *ctx, const struct keyring_view *view)
 	report_number(l->out, key != NULL
 				      ? atomic_load_explicit(&key->signatures, memory_order_relaxed)
 				      : 0);
+	add_failure(key, l->out);
 	report_end_row(l->out);
 	if (l->rows % INFORM_SLICE_ROWS == 0 && l->view->between != NULL)
 		l->view->between(l->view->ctx);

@@ -177,11 +177,15 @@ static struct place *place_of(const struct keyring *ring, struct slice name,
 	return &ring->places[(hash_bytes(name) * 31 + hash_bytes(from_domain)) % PLACES];
 }
 
+static bool is_of(const struct place *p, struct slice name, struct slice from_domain)
+{
+	return p->key != NULL && slice_eq(slice_str(p->key->name), name) &&
+	       slice_eq(slice_str(p->from_domain), from_domain);
+}
+
 static bool holds(const struct place *p, struct slice name, struct slice from_domain)
 {
-	return p->key != NULL && !atomic_load(&p->key->stale) &&
-	       slice_eq(slice_str(p->key->name), name) &&
-	       slice_eq(slice_str(p->from_domain), from_domain);
+	return is_of(p, name, from_domain) && !atomic_load(&p->key->stale);
 }
 
 enum err keyring_find(struct keyring *ring, struct slice name, struct slice from_domain,
@@ -261,7 +265,7 @@ static bool look_at_row(void *ctx, const struct keytable_row *row, const char *o
 		.selector = row->selector,
 		.kind = row->kind,
 		.ref = row->kind == KEYREF_PEM ? any : row->ref,
-		.key = holds(p, row->name, any) ? p->key : NULL,
+		.key = is_of(p, row->name, any) ? p->key : NULL, /* stale: with what it failed */
 	};
 
 	(void)origin;

@@ -62,8 +62,8 @@ struct keyring_view {
 	struct slice domain; /**< "%" for a row that follows the From domain */
 	struct slice selector;
 	enum keyref_kind kind;
-	struct slice ref;	   /**< URI or path; of a PEM text nothing */
-	const struct signkey *key; /**< NULL: not used so far */
+	struct slice ref;    /**< URI or path; of a PEM text nothing */
+	struct signkey *key; /**< NULL: not used so far */
 };
 
 /**

@@ -16,7 +16,7 @@ bool request_claim(struct request *r)
 }
 
 /* With what the milter's log wants to name, as far as the key is known. */
-static void fail(struct peer *peer, uint64_t id, const struct signkey *key, enum err error,
+static void fail(struct peer *peer, uint64_t id, struct signkey *key, enum err error,
 		 const struct err_detail *detail)
 {
 	const struct wire_msg msg = {
@@ -28,6 +28,7 @@ static void fail(struct peer *peer, uint64_t id, const struct signkey *key, enum
 		.selector = slice_str(key->selector),
 	};
 
+	signkey_failed(key, error, detail);
 	peer_answer(peer, &msg);
 }
 
@@ -77,6 +78,7 @@ void request_answer_signed(struct request *r, const unsigned char *signature, si
 		return;
 	tally_signed(request_tally(r), clock_mono_us() - r->begun_us);
 	(void)atomic_fetch_add_explicit(&r->key->signatures, 1, memory_order_relaxed);
+	signkey_worked(r->key);
 	peer_answer(r->peer, &msg);
 }
 

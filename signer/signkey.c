@@ -1,6 +1,7 @@
 /* Keys of the KeyTable in the signer process. */
 #include "signer/signkey.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -62,6 +63,7 @@ void signkey_unref(struct signkey **key)
 	free(k->selector);
 	free(k->ref);
 	free(atomic_load(&k->conflict));
+	free(k->failure);
 	free(k);
 }
 
@@ -322,4 +324,39 @@ enum err signkey_conflict(struct signkey *key, struct err_detail *detail)
 		return ERR_OK;
 	err_detail_set(detail, "%s", text);
 	return ERR_AMBIGUOUS;
+}
+
+/* ---- for the operator ---- */
+
+void signkey_failed(struct signkey *key, enum err error, const struct err_detail *detail)
+{
+	(void)pthread_mutex_lock(&key->lock);
+	if (key->failure == NULL)
+		key->failure = calloc(1, sizeof(*key->failure));
+	if (key->failure != NULL) {
+		key->failure->error = error;
+		key->failure->at_ms = clock_mono_ms();
+		err_detail_set(&key->failure->detail, "%s", detail != NULL ? detail->text : "");
+		atomic_store(&key->failing, true);
+	}
+	(void)pthread_mutex_unlock(&key->lock);
+}
+
+/* With each signature: a look at a flag. */
+void signkey_worked(struct signkey *key)
+{
+	if (atomic_load_explicit(&key->failing, memory_order_relaxed))
+		atomic_store(&key->failing, false);
+}
+
+bool signkey_failure(struct signkey *key, struct signkey_failure *ret_failure)
+{
+	bool failing;
+
+	(void)pthread_mutex_lock(&key->lock);
+	failing = atomic_load(&key->failing);
+	if (failing)
+		*ret_failure = *key->failure;
+	(void)pthread_mutex_unlock(&key->lock);
+	return failing;
 }

@@ -29,6 +29,13 @@ enum replica_state {
 	REPLICA_ABSENT, /**< another key has the name there: never used */
 };
 
+/** Why the last request for a key failed. */
+struct signkey_failure {
+	enum err error;
+	struct err_detail detail;
+	int64_t at_ms;
+};
+
 struct signkey {
 	atomic_uint refs;
 	char *name;
@@ -47,6 +54,8 @@ struct signkey {
 	atomic_bool wants_input; /**< a replica does; the others make do with the digest of it */
 	atomic_bool stale; /**< it is on no token any more: whoever asks next gets a new one */
 	_Atomic(char *) conflict; /**< what signkey_conflict() says; NULL: none */
+	atomic_bool failing;	  /**< see signkey_failure(); the lock guards what it was */
+	struct signkey_failure *failure;
 	size_t replica_count;
 	struct replica replicas[]; /**< by the generation's number of the token */
 };
@@ -108,5 +117,12 @@ void signkey_lost(struct signkey *key, size_t token, enum err error);
 void signkey_set_conflict(struct signkey *key, const struct err_detail *detail);
 /** @return ERR_AMBIGUOUS with that detail, or ERR_OK */
 NODISCARD enum err signkey_conflict(struct signkey *key, struct err_detail *detail);
+
+/** A request for the key failed, for the operator's eyes. @param detail may be NULL */
+void signkey_failed(struct signkey *key, enum err error, const struct err_detail *detail);
+/** It made a signature for mail: what signkey_failed() said is over. */
+void signkey_worked(struct signkey *key);
+/** @return false: no request has failed since the last signature */
+bool signkey_failure(struct signkey *key, struct signkey_failure *ret_failure);
 
 #endif

@@ -119,6 +119,30 @@ class Control(Base):
         self.assertEqual("text in the KeyTable", json.loads(answer)["keys"][0]["where"])
         self.assertNotIn(text[40:80], answer)
 
+    def test_why_a_key_cannot_be_used(self):
+        daemon = self.token_daemon(self.control, allowed=["cannot be used", "cannot sign", "error loading key", "signer process: (ended|starts)"])
+        later = self.path("later.pem")
+        with open(self.path("KeyTable"), "a", encoding="utf-8") as file:
+            file.write(f"later example.org:later:{later}\nnowhere example.net:nowhere:pkcs11:token=dkim;object=nowhere\n")
+        with open(self.path("SigningTable"), "a", encoding="utf-8") as file:
+            file.write("*@example.org later\n*@example.net nowhere\n")
+        self.ctl("reload")
+        daemon.expect("3 of 3 keys checked, 2 cannot be used", 30)  # by a new signer process, for a token lacks a key
+        rows = {row["name"]: row for row in self.ask("keys")["keys"]}
+        for name, detail in (("later", later), ("nowhere", "object=nowhere")):
+            self.assertEqual("private key not found", rows[name]["last_error"])
+            self.assertIn(detail, rows[name]["last_error_detail"])
+            self.assertTrue(0 <= rows[name]["last_error_age_s"] < 60)
+        self.assertEqual(("", None, ""), tuple(rows["rsa2048"][c] for c in ("last_error", "last_error_age_s", "last_error_detail")))
+        table = self.ctl("keys")
+        self.assertRegex(table, r"(?m)^ +nowhere .* private key not found +\d+$")
+        self.assertNotIn("last_error_detail", table)
+        # It is there now, and signs.
+        self.zone["later._domainkey.example.org"] = harness.make_key_file(later)
+        self.assert_signed(daemon.send(harness.MESSAGE.replace(b"alice@example.com", b"alice@example.org")), ("later",))
+        row = self.ask("keys", "later")["keys"][0]
+        self.assertEqual((1, "", None), (row["signatures"], row["last_error"], row["last_error_age_s"]))
+
     def test_reload(self):
         daemon = self.file_key_daemon(self.control)
         before = self.ask("status")["daemon"]

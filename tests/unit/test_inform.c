@@ -1,4 +1,4 @@
-/* signer/inform: a long list of keys lets other work pass between its rows. */
+/* signer/inform: lists of keys, which let other work pass between their rows. */
 #define _GNU_SOURCE /* memfd_create */
 
 #include <setjmp.h>
@@ -80,10 +80,46 @@ static void a_long_list_of_keys_is_made_in_slices(void **state)
 	buf_done(&out);
 }
 
+static void assert_shown(const struct inform_view *view, const char *end_of_row)
+{
+	struct buf out;
+
+	buf_init(&out, QUESTION_ANSWER_BYTES_MAX);
+	inform(view, SLICE_LIT("keys key7"), &out);
+	assert_int_equal(out.error, ERR_OK);
+	if (strstr(out.data, end_of_row) == NULL)
+		fail_msg("%s", out.data);
+	buf_done(&out);
+}
+
+static void a_key_s_last_failure_is_shown_until_it_signs(void **state)
+{
+	static const struct err_detail detail = { "no\tsuch file" };
+	AUTO(keyring_unref) struct keyring *ring = ring_with_rows();
+	AUTO(signkey_unref) struct signkey *key = NULL;
+	struct request_env env = { .files_tally = NULL };
+	const struct inform_view view = { .ring = ring, .env = &env };
+
+	(void)state;
+	assert_shown(&view, "\t0\t\t\t\n");
+	assert_int_equal(
+		keyring_find(ring, SLICE_LIT("key7"), SLICE_LIT("example.com"), &key, NULL),
+		ERR_OK);
+	signkey_failed(key, ERR_TIMEOUT, NULL);
+	signkey_failed(key, ERR_IO, &detail);
+	assert_shown(&view, "\t0\tinput/output error\t0\tno\\x09such file\n");
+	/* as one that its token lost */
+	atomic_store(&key->stale, true);
+	assert_shown(&view, "\tinput/output error\t0\t");
+	signkey_worked(key);
+	assert_shown(&view, "\t0\t\t\t\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_long_list_of_keys_is_made_in_slices),
+		cmocka_unit_test(a_key_s_last_failure_is_shown_until_it_signs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,6 +229,25 @@ static void table_of_a_report(void **state)
 		   "\nnone:\n  name\n");
 }
 
+static void long_texts_are_left_to_json(void **state)
+{
+	static const struct slice text =
+		SLICE_INIT("@keys\tname\t~detail\t#bits\n\ta\tlong\t1024\n\tb\t\t2\n"
+			   "=one\tname\t~detail\n\tc\td\n");
+	static const char *const headers[] = { "@keys\tname\t~detail\t#bits", "=one\tname\t~detail",
+					       NULL };
+
+	(void)state;
+	assert_true(report_is_valid(text, headers));
+	buf_reset(&out);
+	report_to_table(text, &out);
+	assert_out("keys:\n  name  bits\n  a     1024\n  b     2\n\none:\n  name    c\n");
+	buf_reset(&out);
+	report_to_json(text, &out);
+	assert_non_null(
+		strstr(out.data, "{\"name\": \"a\", \"detail\": \"long\", \"bits\": 1024}"));
+}
+
 static void what_is_no_report_is_refused(void **state)
 {
 	static const struct slice rows[] = {
@@ -374,6 +393,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_report_is_what_was_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(json_of_a_report, setup, teardown),
 		cmocka_unit_test_setup_teardown(table_of_a_report, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_texts_are_left_to_json, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_no_report_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_long_cell_does_not_widen_a_million_rows, setup,
 						teardown),

@@ -7,10 +7,12 @@
 #define LIMIT_HEADER_BYTES_DEFAULT 262144u
 /* Fields in one message: far above real mail (about 100), low enough that h= work stays small. */
 #define LIMIT_HEADER_FIELDS 2000u
-/* Names in h=: a signature that lists more is not worth the work (real ones: below 60). */
+/* Names in a list of SignHeaders, OmitHeaders or OversignHeaders. */
 #define LIMIT_H_NAMES 256u
-/* One DKIM-Signature value we parse; ML-DSA will need some 4 KB. */
-#define LIMIT_SIG_HEADER_BYTES 16384u
+/* Names in an h= that we parse: the most that we write, every field and every oversigned name. */
+#define LIMIT_H_LISTED (LIMIT_HEADER_FIELDS + LIMIT_H_NAMES)
+/* One DKIM-Signature value we parse: all that we write (below), with the CR of its folds. */
+#define LIMIT_SIG_HEADER_BYTES 40960u
 /* One DKIM-Signature value we write: a full h= and an 8192-bit signature. */
 #define LIMIT_SIG_HEADER_OUT_BYTES 32768u
 /* z=, a help for a person who looks for what changed: it must not crowd out the rest. */

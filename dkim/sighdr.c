@@ -211,7 +211,7 @@ static enum dkim_reason read_headers(struct parse *p, const struct tag *tag)
 
 	for (size_t i = 0; i < rest.len; i++)
 		room += rest.ptr[i] == ':' ? 1 : 0;
-	if (room > LIMIT_H_NAMES)
+	if (room > LIMIT_H_LISTED)
 		return DKIM_REASON_SIG_HEADERS_MANY;
 	p->sig->names = arena_calloc(p->arena, room, sizeof(*p->sig->names));
 	if (p->sig->names == NULL)

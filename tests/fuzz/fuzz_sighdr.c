@@ -30,7 +30,7 @@ static void check_complete(const struct sighdr *sig, size_t size)
 {
 	check(sig->has_alg && sig->domain.len != 0 && sig->selector.len != 0);
 	check(sig->signature.len != 0 && sig->body_hash.len == 32);
-	check(sig->names_count != 0 && sig->names_count <= LIMIT_H_NAMES);
+	check(sig->names_count != 0 && sig->names_count <= LIMIT_H_LISTED);
 	check(sig->hashed.len < size);
 	check(sig->key_name.len == strlen(sig->key_name.text));
 	check(dkim_domain_valid(slice_of(sig->key_name.text, sig->key_name.len)));

@@ -22,7 +22,7 @@
 
 #define ARENA_BYTES LIMIT_MESSAGE_ARENA_BYTES
 #define FIELD "DKIM-Signature"
-#define NAMES_MAX (LIMIT_HEADER_FIELDS + LIMIT_H_NAMES)
+#define NAMES_MAX LIMIT_H_LISTED
 
 /* RFC 8463 appendix A.1 and A.2 */
 #define ED25519_SECRET "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="

@@ -3,6 +3,8 @@
 
 #include "config/files.h"
 
+#include "config/faults.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -28,6 +30,7 @@ struct files {
 				 thread */
 	struct file *list;
 	size_t count;
+	struct faults *faults; /* NULL: an error is the end */
 };
 
 static struct files *files_new(bool real)
@@ -369,4 +372,37 @@ int files_fd(const struct files *f, size_t i)
 bool files_is_live(const struct files *f, size_t i)
 {
 	return f->list[i].live;
+}
+
+void files_gather(struct files *f, struct faults *faults)
+{
+	f->faults = faults;
+}
+
+enum err files_fault(struct files *f, const char *table, enum err e,
+		     const struct err_detail *detail)
+{
+	if (f == NULL || f->faults == NULL || (err_class(e) != ERR_CLASS_PERM && e != ERR_IO))
+		return e;
+	faults_add(f->faults, table, e, detail);
+	return ERR_OK;
+}
+
+bool files_wants_fault(const struct files *f, const char *table)
+{
+	return f == NULL || f->faults == NULL || faults_has_room(f->faults, table);
+}
+
+enum err files_gathered(struct files *f, struct err_detail *detail)
+{
+	struct faults *faults = f->faults;
+	struct slice first;
+
+	f->faults = NULL;
+	if (faults == NULL || faults_close(faults) == ERR_OK)
+		return ERR_OK;
+	first = buf_slice(&faults->text);
+	first.len = slice_find(first, '\n');
+	err_detail_set(detail, "%.*s", SLICE_FMT(first));
+	return faults->first;
 }

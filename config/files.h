@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+struct faults;
 struct files;
 
 /** An empty set that opens what it does not hold from the file system (tools, -n, tests). */
@@ -69,6 +70,26 @@ bool files_spec_is_live(const char *spec);
 /** Put a copy of the descriptor of a file of one set into another, under its name. @return ERR_IO
  * (errno says why), ERR_NOMEM */
 NODISCARD enum err files_share(const struct files *from, size_t i, struct files *to);
+
+/*
+ * Errors in the rows of tables: one is the end, unless the set gathers them. Then reading goes on
+ * without that row or table, and what was read is good for nothing but the search for more.
+ */
+
+/** Gather from now on. @param faults outlives files_gathered() */
+void files_gather(struct files *f, struct faults *faults);
+/**
+ * A row or a table is wrong.
+ * @param table the setting's name, for the count; @param detail NULL: to be counted only
+ * @return ERR_OK: gathered, go on; e: this set does not gather, or it is no error of a table
+ */
+NODISCARD enum err files_fault(struct files *f, const char *table, enum err e,
+			       const struct err_detail *detail);
+/** Is the text of a further one wanted? */
+bool files_wants_fault(const struct files *f, const char *table);
+/** All tables were read; nothing is gathered any more. @return ERR_OK: nothing was wrong; the first
+ * error, with its detail. */
+NODISCARD enum err files_gathered(struct files *f, struct err_detail *detail);
 
 size_t files_count(const struct files *f);
 const char *files_path(const struct files *f, size_t i);

@@ -1,6 +1,8 @@
 /* opendkim.conf's syntax: lines, comments, Include. */
 #include "config/settings_priv.h"
 
+#include "config/faults.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -154,7 +156,7 @@ static enum err note_error(struct loader *l, enum err e)
 		l->first_detail = *l->detail;
 	} else {
 		err_detail_set(&also, "%s", l->detail->text);
-		err_detail_prefix(&also, "also wrong: ");
+		err_detail_prefix(&also, FAULTS_ALSO);
 		settings_warn(l->warnings, also.text);
 	}
 	return l->errors < ERRORS_MAX ? ERR_OK : e;

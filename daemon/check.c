@@ -2,6 +2,7 @@
 #include "daemon/check.h"
 
 #include "base/limits.h"
+#include "config/faults.h"
 #include "config/handover.h"
 #include "daemon/doubts.h"
 #include "daemon/keysource.h"
@@ -159,17 +160,25 @@ static enum err check_keysource(const struct generation *g, struct err_detail *d
 static enum err check_tables(struct generation *g, struct snapshot **ret_snapshot,
 			     struct settings_warnings *warnings, struct err_detail *detail)
 {
-	enum err err = check_in_signer(g, warnings, detail);
+	enum err signer_err = check_in_signer(g, warnings, detail);
+	struct err_detail milter_detail = { "" };
+	struct faults faults;
+	enum err err;
 
-	if (err == ERR_OK)
-		err = check_keysource(g, detail);
+	faults_init(&faults);
+	files_gather(g->milter, &faults);
+	err = files_fault(g->milter, "TestDNSData", check_keysource(g, &milter_detail),
+			  &milter_detail);
+	if (err == ERR_OK) {
+		err = snapshot_new(g->number, g->settings, g->milter, ret_snapshot, &milter_detail);
+		g->settings = NULL; /* the snapshot's now */
+		g->milter = NULL;
+	}
 	if (err != ERR_OK)
-		return err;
-	err = snapshot_new(g->number, g->settings, g->milter, ret_snapshot, detail);
-	g->settings = NULL; /* the snapshot's now */
-	g->milter = NULL;
-	if (err != ERR_OK)
-		return err;
+		faults_spread(faults_text(&faults, err, &milter_detail), detail, warnings);
+	faults_done(&faults);
+	if (signer_err != ERR_OK || err != ERR_OK)
+		return signer_err != ERR_OK ? signer_err : err;
 	doubts_find(*ret_snapshot, true, warnings);
 	return check_places((*ret_snapshot)->settings, warnings, detail);
 }
@@ -183,13 +192,32 @@ static void print_source(const struct generation_source *source)
 			     "command line; -x FILE names one\n");
 }
 
-/* Read once more: the settings may be the snapshot's by now, and gone with it. */
-static void place_error(const struct generation_source *source, struct err_detail *detail)
+static void print_warning(const struct settings *s, const char *text)
+{
+	static const struct slice also = SLICE_INIT(FAULTS_ALSO);
+	struct err_detail error;
+
+	if (s != NULL && slice_starts(slice_str(text), also)) {
+		err_detail_set(&error, "%s", text + also.len);
+		settings_place_error(s, &error);
+		(void)fprintf(stderr, "warning: " FAULTS_ALSO "%s\n", error.text);
+	} else {
+		(void)fprintf(stderr, "warning: %s\n", text);
+	}
+}
+
+/* Errors of tables with the place of the setting that they name. It is read once more: the settings
+ * may be the snapshot's by now, and gone with it. */
+static void print_warnings(const struct generation_source *source,
+			   const struct settings_warnings *warnings, enum err err,
+			   struct err_detail *detail)
 {
 	AUTO(settings_free) struct settings *s = NULL;
 
-	if (generation_settings(source, &s, NULL, NULL) == ERR_OK)
+	if (err != ERR_OK && generation_settings(source, &s, NULL, NULL) == ERR_OK)
 		settings_place_error(s, detail);
+	for (size_t i = 0; i < warnings->count; i++)
+		print_warning(s, warnings->texts[i]);
 }
 
 int check_configuration(const struct generation_source *source)
@@ -208,12 +236,9 @@ int check_configuration(const struct generation_source *source)
 		err = generation_read(&quiet, NULL, 1, &g, &warnings, &detail);
 	if (err == ERR_OK)
 		err = check_tables(g, &snapshot, &warnings, &detail);
-	for (size_t i = 0; i < warnings.count; i++)
-		(void)fprintf(stderr, "warning: %s\n", warnings.texts[i]);
+	print_warnings(source, &warnings, err, &detail);
 	if (err == ERR_OK)
 		err = print_report(source, snapshot, g->signer, warnings.count, &detail);
-	if (err != ERR_OK)
-		place_error(source, &detail);
 	settings_warnings_done(&warnings);
 	if (err == ERR_OK)
 		return EX_OK;

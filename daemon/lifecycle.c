@@ -46,7 +46,7 @@ static void spawn(struct lifecycle *lc, enum child_id id, int64_t now_ms)
 
 	child->state = CHILD_LOADING;
 	child->alive = true;
-	child->ready = child->voted = child->asked = child->switching = false;
+	child->ready = child->voted = child->refused = child->asked = child->switching = false;
 	child->since_ms = now_ms;
 	child->deadline_ms = now_ms + lc->options.load_timeout_ms;
 	(void)act(lc, LIFECYCLE_SPAWN, id);
@@ -93,7 +93,7 @@ static void ask_candidate(struct lifecycle *lc, enum child_id id)
 	if (lc->candidate == 0 || child->asked || child->state != CHILD_UP)
 		return;
 	child->asked = true;
-	child->voted = false;
+	child->voted = child->refused = false;
 	act_generation(lc, LIFECYCLE_LOAD, id, lc->candidate);
 }
 
@@ -123,7 +123,7 @@ static void end_candidate(struct lifecycle *lc)
 {
 	lc->candidate = 0;
 	for (unsigned i = 0; i < CHILD_COUNT; i++)
-		lc->child[i].asked = lc->child[i].voted = false;
+		lc->child[i].asked = lc->child[i].voted = lc->child[i].refused = false;
 }
 
 static void abort_candidate(struct lifecycle *lc, const char *reason)
@@ -147,14 +147,32 @@ static void commit_candidate(struct lifecycle *lc, int64_t now_ms)
 {
 	uint32_t generation = lc->candidate;
 
-	if (!lc->child[CHILD_SIGNER].voted || !lc->child[CHILD_MILTER].voted)
-		return;
 	lc->current = lc->switching = generation;
 	/* The signer first: it then knows the generation before the milter asks for it. */
 	act_commit(lc, CHILD_SIGNER, now_ms);
 	act_commit(lc, CHILD_MILTER, now_ms);
 	end_candidate(lc);
 	act_generation(lc, LIFECYCLE_SWITCHED, CHILD_SIGNER, generation);
+}
+
+/* A child said what it thinks of the candidate. */
+static void count_votes(struct lifecycle *lc, int64_t now_ms)
+{
+	unsigned votes = 0;
+	bool refused = false;
+	bool waiting = false;
+
+	for (unsigned i = 0; i < CHILD_COUNT; i++) {
+		const struct lifecycle_child *child = &lc->child[i];
+
+		votes += child->voted;
+		refused |= child->refused;
+		waiting |= child->asked && !child->voted && !child->refused;
+	}
+	if (refused && !waiting)
+		abort_candidate(lc, "the new tables cannot be loaded");
+	else if (votes == CHILD_COUNT)
+		commit_candidate(lc, now_ms);
 }
 
 /* A child that died meanwhile comes back with the generation in force, and says so then. */
@@ -181,20 +199,6 @@ bool lifecycle_is_idle(const struct lifecycle *lc, enum child_id id)
 	return child->state == CHILD_UP && !child->switching && (!child->asked || child->voted);
 }
 
-void lifecycle_loaded(struct lifecycle *lc, enum child_id id, uint32_t generation, int64_t now_ms)
-{
-	struct lifecycle_child *child = &lc->child[id];
-
-	if (lc->stopping)
-		return;
-	if (child->state == CHILD_LOADING && generation == lc->current) {
-		came_up(lc, id, now_ms);
-	} else if (child->asked && generation == lc->candidate && !child->switching) {
-		child->voted = true;
-		commit_candidate(lc, now_ms);
-	}
-}
-
 /* Stop everything, then leave with this code. */
 static void give_up(struct lifecycle *lc, int code, const char *reason, int64_t now_ms)
 {
@@ -209,6 +213,41 @@ static void give_up(struct lifecycle *lc, int code, const char *reason, int64_t 
 	lifecycle_stop(lc, now_ms);
 }
 
+/* A start has failed: over once no child loads any more. @return false: it has not */
+static bool start_failed(struct lifecycle *lc, int64_t now_ms)
+{
+	bool refused = false;
+	bool waiting = false;
+
+	for (unsigned i = 0; i < CHILD_COUNT; i++) {
+		const struct lifecycle_child *child = &lc->child[i];
+
+		refused |= child->refused;
+		waiting |= child->alive && child->state == CHILD_LOADING && !child->refused;
+	}
+	if (lc->in_service || !refused)
+		return false;
+	if (!waiting)
+		give_up(lc, EX_CONFIG, "the configuration cannot be loaded", now_ms);
+	return true;
+}
+
+void lifecycle_loaded(struct lifecycle *lc, enum child_id id, uint32_t generation, int64_t now_ms)
+{
+	struct lifecycle_child *child = &lc->child[id];
+
+	if (lc->stopping)
+		return;
+	if (child->state == CHILD_LOADING && generation == lc->current) {
+		child->state = CHILD_UP;
+		if (!start_failed(lc, now_ms))
+			came_up(lc, id, now_ms);
+	} else if (child->asked && generation == lc->candidate && !child->switching) {
+		child->voted = true;
+		count_votes(lc, now_ms);
+	}
+}
+
 void lifecycle_failed(struct lifecycle *lc, enum child_id id, uint32_t generation, int64_t now_ms)
 {
 	struct lifecycle_child *child = &lc->child[id];
@@ -216,13 +255,14 @@ void lifecycle_failed(struct lifecycle *lc, enum child_id id, uint32_t generatio
 	if (lc->stopping)
 		return;
 	if (child->state == CHILD_LOADING && generation == lc->current) {
-		if (!lc->in_service)
-			give_up(lc, EX_CONFIG, "the configuration cannot be loaded", now_ms);
-		else
+		child->refused = true;
+		child->deadline_ms = 0;
+		if (!start_failed(lc, now_ms))
 			(void)act(lc, LIFECYCLE_KILL,
 				  id); /* it worked before: memory, descriptors */
 	} else if (child->asked && generation == lc->candidate) {
-		abort_candidate(lc, "the new tables cannot be loaded");
+		child->refused = true;
+		count_votes(lc, now_ms);
 	}
 }
 
@@ -328,6 +368,9 @@ void lifecycle_exited(struct lifecycle *lc, enum child_id id, int code, int64_t 
 		return;
 	}
 	abort_candidate(lc, "a process died while it loaded the new tables");
+	if (start_failed(lc, now_ms))
+		return;
+	child->refused = false;
 	if (!lc->in_service && code > 0) {
 		give_up(lc, code, "a process could not start", now_ms);
 		return;

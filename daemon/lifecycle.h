@@ -4,8 +4,9 @@
  *
  * A child:   DOWN --SPAWN--> LOADING --LOADED/COMMIT--> UP --READY--> in service
  * A reload:  LOAD to both, both say LOADED, COMMIT to both: the new generation is in force. Both
- * say COMMITTED: the reload is done. One FAILED, one death or the deadline before COMMIT: ABORT,
- * the old generation stays in force. A child that does not say COMMITTED in time is killed. A child
+ * say COMMITTED: the reload is done. One FAILED, when the other has answered, too (so that all that
+ * is wrong is told), one death or the deadline before COMMIT: ABORT, the old generation stays in
+ * force. A child that does not say COMMITTED in time is killed. A child
  * that starts gets the generation in force.
  */
 #ifndef DAEMON_LIFECYCLE_H
@@ -73,6 +74,7 @@ struct lifecycle_child {
 	bool alive;	/**< a process is there */
 	bool ready;	/**< it said READY */
 	bool voted;	/**< it said LOADED for the candidate */
+	bool refused;	/**< it said FAILED for what it loads */
 	bool asked;	/**< it got LOAD for the candidate */
 	bool switching; /**< it got COMMIT and did not say COMMITTED yet */
 	bool stopping;	/**< it got STOP */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/faults.h"
 #include "config/handover.h"
 #include "config/logsetup.h"
 #include "config/question.h"
@@ -77,25 +78,25 @@ static void find_doubts(struct proc *p)
 static void load(struct proc *p, struct handover_msg *msg)
 {
 	struct err_detail detail = { "" };
+	struct faults faults;
 	enum err err;
 
 	unload(p);
-	err = prepare_keys(p, msg, &detail);
-	if (err != ERR_OK) {
-		say(HANDOVER_FAILED, msg->generation,
-		    detail.text[0] != '\0' ? detail.text : err_text(err));
-		return;
+	faults_init(&faults);
+	files_gather(msg->files, &faults);
+	err = files_fault(msg->files, "Mode", prepare_keys(p, msg, &detail), &detail);
+	if (err == ERR_OK) {
+		err = snapshot_new(msg->generation, msg->settings, msg->files, &p->loaded, &detail);
+		msg->settings = NULL; /* the snapshot's now */
+		msg->files = NULL;
 	}
-	err = snapshot_new(msg->generation, msg->settings, msg->files, &p->loaded, &detail);
-	msg->settings = NULL; /* the snapshot's now */
-	msg->files = NULL;
 	if (err == ERR_OK) /* all rows: not between COMMIT and the switch */
 		find_doubts(p);
 	if (err == ERR_OK)
 		say(HANDOVER_LOADED, msg->generation, NULL);
 	else
-		say(HANDOVER_FAILED, msg->generation,
-		    detail.text[0] != '\0' ? detail.text : err_text(err));
+		say(HANDOVER_FAILED, msg->generation, faults_text(&faults, err, &detail));
+	faults_done(&faults);
 }
 
 /* Once, before the first thread that mail meets: the log is open, no file is needed any more. The

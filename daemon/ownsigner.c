@@ -2,6 +2,7 @@
 #include "daemon/ownsigner.h"
 
 #include "base/text.h"
+#include "config/faults.h"
 #include "config/handover.h"
 #include "daemon/child.h"
 
@@ -65,13 +66,13 @@ static enum err wait_loaded(int control, const struct ownsigner_how *how, struct
 			return err;
 		type = msg.type;
 		(void)text_sanitize(slice_str(msg.text), text, sizeof(text));
-		handover_msg_done(&msg);
 		if (type == HANDOVER_NOTE && how->warnings != NULL)
 			settings_warn(how->warnings, text);
-		if (type == HANDOVER_FAILED) {
-			err_detail_set(detail, "%s", text);
+		if (type == HANDOVER_FAILED)
+			faults_spread(msg.text, detail, how->warnings);
+		handover_msg_done(&msg);
+		if (type == HANDOVER_FAILED)
 			return ERR_CONFIG;
-		}
 	}
 	return type == HANDOVER_LOADED ? ERR_OK : ERR_PROTOCOL;
 }

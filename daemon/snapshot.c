@@ -93,6 +93,7 @@ static enum err open_sets(struct whole *w, struct err_detail *detail)
 		if (sets[i].spec != NULL)
 			err = dataset_open(sets[i].name, sets[i].spec, sets[i].flags, w->files,
 					   sets[i].set, detail);
+		err = files_fault(w->files, sets[i].name, err, detail);
 		if (err != ERR_OK)
 			return err;
 	}
@@ -118,6 +119,7 @@ static enum err open_hosts(struct whole *w, struct err_detail *detail)
 		if (lists[i].spec != NULL)
 			err = hostlist_open(lists[i].name, lists[i].spec, w->files, lists[i].list,
 					    detail);
+		err = files_fault(w->files, lists[i].name, err, detail);
 		if (err != ERR_OK)
 			return err;
 	}
@@ -175,6 +177,33 @@ static void publish(struct whole *w, uint32_t generation)
 	};
 }
 
+static enum err open_signing_table(struct whole *w, struct err_detail *detail)
+{
+	enum err err = ERR_OK;
+
+	if (w->settings->signing_table != NULL)
+		err = signtable_open(w->settings->signing_table, w->files, &w->signing_table,
+				     detail);
+	return files_fault(w->files, "SigningTable", err, detail);
+}
+
+/* In a set of files that gathers errors, all of them are found. */
+static enum err open_all(struct whole *w, struct err_detail *detail)
+{
+	enum err err = open_sets(w, detail);
+
+	if (err == ERR_OK)
+		err = open_hosts(w, detail);
+	if (err == ERR_OK)
+		err = open_signing_table(w, detail);
+	if (err == ERR_OK)
+		err = files_fault(w->files, "SignHeaders", open_hdrselect(w, detail), detail);
+	if (err == ERR_OK)
+		err = verifyrules_new(w->settings, w->files, &w->verify, detail);
+	err = files_fault(w->files, "Minimum", err, detail);
+	return err == ERR_OK ? files_gathered(w->files, detail) : err;
+}
+
 enum err snapshot_new(uint32_t generation, struct settings *settings, struct files *files,
 		      struct snapshot **ret_snapshot, struct err_detail *detail)
 {
@@ -189,15 +218,7 @@ enum err snapshot_new(uint32_t generation, struct settings *settings, struct fil
 	atomic_init(&w->refs, 1);
 	w->settings = settings;
 	w->files = files;
-	err = open_sets(w, detail);
-	if (err == ERR_OK)
-		err = open_hosts(w, detail);
-	if (err == ERR_OK && settings->signing_table != NULL)
-		err = signtable_open(settings->signing_table, files, &w->signing_table, detail);
-	if (err == ERR_OK)
-		err = open_hdrselect(w, detail);
-	if (err == ERR_OK)
-		err = verifyrules_new(settings, files, &w->verify, detail);
+	err = open_all(w, detail);
 	if (err != ERR_OK)
 		return err;
 	publish(w, generation);

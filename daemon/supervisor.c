@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "config/faults.h"
 #include "config/handover.h"
 #include "config/logsetup.h"
 #include "daemon/notify.h"
@@ -25,6 +26,8 @@
 #define COMMIT_TIMEOUT_MS 10000
 /* Messages of one child that are read before the others have their turn. */
 #define MESSAGES_A_TURN 16
+/* More than the tables of a child have errors that it tells. */
+#define FAILURE_LINES_MAX 500u
 /* More than the socket of a child that is gone can hold. */
 #define LAST_TURNS 64
 
@@ -142,20 +145,28 @@ static void take_signal(struct supervisor *s)
 	}
 }
 
-/* Why a child cannot load a generation, with the place of the setting that it names: the child
- * does not know it. */
+/* Why a child cannot load a generation, an error a line, with the place of the setting that it
+ * names: the child does not know it. A client of a reload gets the first. */
 static void take_failure(struct supervisor *s, enum child_id id, const struct handover_msg *msg)
 {
 	bool reload = s->candidate != NULL && s->candidate->number == msg->generation;
-	struct err_detail why;
-	char text[2048];
+	struct slice rest = slice_str(msg->text);
+	struct slice line;
 
-	err_detail_set(&why, "%s", msg->text != NULL ? msg->text : "");
-	settings_place_error((reload ? s->candidate : s->current)->settings, &why);
-	log_line(LOG_LEVEL_ERROR, "%s", text_sanitize(slice_str(why.text), text, sizeof(text)));
-	if (reload)
-		(void)snprintf(s->reload.text, sizeof(s->reload.text), "%.*s",
-			       (int)sizeof(s->reload.text) - 1, text);
+	for (unsigned i = 0; i < FAILURE_LINES_MAX && slice_next(&rest, '\n', &line); i++) {
+		struct err_detail why;
+		char text[2048];
+
+		if (line.len == 0)
+			continue;
+		err_detail_set(&why, "%.*s", SLICE_FMT(line));
+		settings_place_error((reload ? s->candidate : s->current)->settings, &why);
+		(void)text_sanitize(slice_str(why.text), text, sizeof(text));
+		log_line(LOG_LEVEL_ERROR, "%s%s", i == 0 ? "" : FAULTS_ALSO, text);
+		if (reload && s->reload.text[0] == '\0')
+			(void)snprintf(s->reload.text, sizeof(s->reload.text), "%.*s",
+				       (int)sizeof(s->reload.text) - 1, text);
+	}
 	lifecycle_failed(&s->lifecycle, id, msg->generation, clock_mono_ms());
 }
 

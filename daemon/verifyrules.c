@@ -101,6 +101,7 @@ static enum err open_sets(struct whole *w, const struct settings *s, struct file
 		if (sets[i].spec != NULL)
 			err = dataset_open(sets[i].name, sets[i].spec, DATASET_ICASE, files,
 					   sets[i].set, detail);
+		err = files_fault(files, sets[i].name, err, detail);
 		if (err != ERR_OK)
 			return err;
 	}

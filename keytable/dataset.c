@@ -85,6 +85,8 @@ enum err dataset_open(const char *name, const char *spec, unsigned flags, struct
 		return ERR_NOMEM;
 	set->kind = kind;
 	set->flags = flags;
+	set->name = name;
+	set->files = files;
 	e = kind->open(set, name, rest, files, detail);
 	if (e != ERR_OK)
 		return e;
@@ -102,6 +104,11 @@ void dataset_free(struct dataset **set)
 	free((*set)->text);
 	free(*set);
 	*set = NULL;
+}
+
+enum err dataset_fault(const struct dataset *set, enum err e, const struct err_detail *detail)
+{
+	return files_fault(set->files, set->name, e, detail);
 }
 
 bool dataset_is_pattern(const struct dataset *set)

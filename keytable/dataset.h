@@ -20,7 +20,8 @@ enum dataset_flags {
 	DATASET_ICASE = 1,	/**< A-Z in keys count as a-z */
 	DATASET_NEED_VALUE = 2, /**< a row without a value is an error that names file and line */
 	DATASET_UNIQUE = 4,	/**< a repeated key is an error that names both lines */
-	DATASET_WALKED = 16,	/**< dataset_each() only, no look-up: an exact set needs no index */
+	DATASET_WALKED =
+		16, /**< dataset_each() only, no look-up: it needs no index and no patterns */
 	DATASET_LIVE =
 		8, /**< the caller looks up with dataset_read(): lmdb: may stay in its file */
 };
@@ -33,7 +34,8 @@ struct dataset_row {
 /**
  * Open "file:/p", "/p", "refile:/p", "lmdb:/p" or "mdb:/p", "csl:a,b=c", "a,b". OpenDKIM's other
  * prefixes are refused by name with the way to go; an unknown prefix is an error. All or nothing.
- * @param name  the setting's name, for messages
+ * When files gathers (files_gather()), a bad row is no error: the set is opened without it.
+ * @param name  the setting's name, for messages; it outlives the set
  * @param files must outlive the data set: rows are slices into it, nothing is copied
  * @return ERR_CONFIG, ERR_IO, ERR_NOMEM, ERR_NOT_SUPPORTED with "FILE:LINE: what and how to mend"
  */
@@ -41,6 +43,10 @@ NODISCARD enum err dataset_open(const char *name, const char *spec, unsigned fla
 				struct files *files, struct dataset **ret_set,
 				struct err_detail *detail);
 void dataset_free(struct dataset **set);
+
+/** A row is wrong for who opened the set. @return as files_fault() */
+NODISCARD enum err dataset_fault(const struct dataset *set, enum err e,
+				 const struct err_detail *detail);
 
 /** True for refile: keys are patterns, and a look-up is by the whole string. */
 bool dataset_is_pattern(const struct dataset *set);

@@ -105,45 +105,86 @@ static const char *value_advice(const struct dataset *set, struct slice key)
 	return "has no value; write NAME=VALUE, or, if it is a file, its whole path from '/' on";
 }
 
-static enum err check_values(const struct dataset *set, struct err_detail *detail)
+/* Where a walk over the rows is. */
+struct place {
+	unsigned long line;
+	size_t offset;
+};
+
+static enum err bare_row(const struct dataset *set, uint32_t row, struct place *place,
+			 struct err_detail *detail)
 {
-	uint32_t row = set->rows.first_bare;
-	struct slice key;
+	struct slice key = rows_key(&set->rows, row);
 	char shown[80];
 
-	if (row == ROWS_NONE)
-		return ERR_OK;
-	key = rows_key(&set->rows, row);
+	if (!files_wants_fault(set->files, set->name))
+		return dataset_fault(set, ERR_CONFIG, NULL);
+	place->line = rows_line_after(&set->rows, row, place->line, &place->offset);
 	err_detail_set(detail, "'%s' %s", text_sanitize(key, shown, sizeof(shown)),
 		       value_advice(set, key));
-	dataset_place(set, rows_line(&set->rows, row), detail);
-	return ERR_CONFIG;
+	dataset_place(set, place->line, detail);
+	return dataset_fault(set, ERR_CONFIG, detail);
 }
 
-static enum err check_unique(const struct dataset *set, struct err_detail *detail)
+/* A good table is not walked for this: rows_scan() saw no such row. */
+static enum err check_values(const struct dataset *set, struct err_detail *detail)
 {
-	uint32_t row = set->rows.repeated;
+	struct place place = { .line = 1 };
+	enum err e = ERR_OK;
+
+	for (uint32_t row = set->rows.first_bare; e == ERR_OK && row < set->rows.count; row++) {
+		struct slice key;
+		struct slice value;
+
+		rows_get(&set->rows, row, &key, &value);
+		if (value.len == 0)
+			e = bare_row(set, row, &place, detail);
+	}
+	return e;
+}
+
+static enum err repeated_row(const struct dataset *set, uint32_t row, uint32_t first,
+			     struct place *place, struct err_detail *detail)
+{
 	char shown[80];
 
-	if (row == ROWS_NONE)
+	if (!files_wants_fault(set->files, set->name))
+		return dataset_fault(set, ERR_CONFIG, NULL);
+	place->line = rows_line_after(&set->rows, row, place->line, &place->offset);
+	err_detail_set(
+		detail, "'%s' %s %lu already; remove one (OpenDKIM takes the first without a word)",
+		text_sanitize(rows_key(&set->rows, row), shown, sizeof(shown)),
+		set->kind->is_list ? "is entry" : "stands on line", rows_line(&set->rows, first));
+	dataset_place(set, place->line, detail);
+	return dataset_fault(set, ERR_CONFIG, detail);
+}
+
+/* The same: rows_index() saw no two of a kind. */
+static enum err check_unique(const struct dataset *set, struct err_detail *detail)
+{
+	struct place place = { .line = 1 };
+	enum err e = ERR_OK;
+
+	if (set->rows.repeated == ROWS_NONE)
 		return ERR_OK;
-	err_detail_set(detail,
-		       "'%s' %s %lu already; remove one (OpenDKIM takes the first without a word)",
-		       text_sanitize(rows_key(&set->rows, row), shown, sizeof(shown)),
-		       set->kind->is_list ? "is entry" : "stands on line",
-		       rows_line(&set->rows, set->rows.repeats));
-	dataset_place(set, rows_line(&set->rows, row), detail);
-	return ERR_CONFIG;
+	for (uint32_t row = set->rows.repeats + 1; e == ERR_OK && row < set->rows.count; row++) {
+		uint32_t first = rows_first_like(&set->rows, row);
+
+		if (first != row)
+			e = repeated_row(set, row, first, &place, detail);
+	}
+	return e;
 }
 
 enum err dataset_index(struct dataset *set, row_class_fn classify, struct err_detail *detail)
 {
-	bool unique = (set->flags & DATASET_UNIQUE) != 0;
+	bool walked = (set->flags & DATASET_WALKED) != 0;
+	bool unique = (set->flags & DATASET_UNIQUE) != 0 && !walked;
 	enum err e = ERR_OK;
 
 	if ((set->flags & DATASET_NEED_VALUE) != 0)
 		e = check_values(set, detail);
-	if (e == ERR_OK && (set->flags & DATASET_WALKED) == 0)
+	if (e == ERR_OK && !walked)
 		e = rows_index(&set->rows, classify, (set->flags & DATASET_ICASE) != 0, unique);
 	return e == ERR_OK && unique ? check_unique(set, detail) : e;
 }
@@ -175,6 +216,7 @@ enum err dataset_each_row(const struct dataset *set,
 				     const char *origin),
 			  void *ctx)
 {
+	bool told = (set->flags & DATASET_NEED_VALUE) != 0 && set->rows.first_bare != ROWS_NONE;
 	char *origin = place_new(set);
 	unsigned long line = 1;
 	size_t offset = 0;
@@ -186,6 +228,8 @@ enum err dataset_each_row(const struct dataset *set,
 		struct slice value;
 
 		rows_get(&set->rows, i, &key, &value);
+		if (told && value.len == 0)
+			continue; /* it was gathered by check_values() */
 		line = rows_line_after(&set->rows, i, line, &offset);
 		put_place(set, line, origin);
 		if (!fn(ctx, key, value, origin))

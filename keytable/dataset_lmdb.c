@@ -47,8 +47,8 @@ static bool load_entry(void *ctx, struct slice key, struct slice value)
 	if (!fits_in_a_line(key, value)) {
 		err_detail_set(l->detail, "%s: the row of '%s' holds blanks, '#' or NUL bytes",
 			       l->set->origin, text_sanitize(key, shown, sizeof(shown)));
-		l->err = ERR_CONFIG;
-		return false;
+		l->err = dataset_fault(l->set, ERR_CONFIG, l->detail);
+		return l->err == ERR_OK;
 	}
 	while (slice_next(&value, '\n', &line)) {
 		buf_add(&l->text, key);

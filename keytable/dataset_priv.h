@@ -13,6 +13,8 @@ struct dataset_pattern; /* dataset_refile.c */
 
 struct dataset {
 	const struct dataset_kind *kind;
+	const char *name;    /**< the setting's */
+	struct files *files; /**< where its errors go */
 	unsigned flags;
 	char *origin; /**< for messages: the path, or the setting's name for csl */
 	char *text; /**< csl, an lmdb: in memory: the text itself; NULL: it belongs to the files */

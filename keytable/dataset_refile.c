@@ -66,8 +66,10 @@ static enum err compile_row(struct dataset *set, uint32_t row, struct slice key,
 	e = pattern_compile(&set->patterns[set->pattern_count].pattern, key,
 			    (set->flags & DATASET_ICASE) != 0, detail);
 	if (e != ERR_OK) {
+		if (!files_wants_fault(set->files, set->name))
+			return dataset_fault(set, e, NULL);
 		err_detail_prefix(detail, "%s:%lu: ", set->origin, rows_line(&set->rows, row));
-		return e;
+		return dataset_fault(set, e, detail);
 	}
 	set->patterns[set->pattern_count++].row = row;
 	return ERR_OK;
@@ -79,6 +81,8 @@ static enum err refile_open(struct dataset *set, const char *name, const char *r
 	size_t room = 0;
 	enum err e = dataset_load_lines(set, name, rest, files, detail);
 
+	if ((set->flags & DATASET_WALKED) != 0)
+		return e == ERR_OK ? dataset_index(set, classify, detail) : e;
 	for (uint32_t i = 0; e == ERR_OK && i < set->rows.count; i++) {
 		struct slice key = rows_key(&set->rows, i);
 		struct slice part;

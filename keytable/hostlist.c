@@ -125,8 +125,10 @@ static bool load_row(void *ctx, struct slice key, struct slice value, const char
 	}
 	if (l->e != ERR_OK && !dataset_is_list(l->list->set)) /* its origin has the name */
 		err_detail_prefix(l->detail, "%s: ", l->name);
-	if (l->e != ERR_OK)
-		err_detail_prefix(l->detail, "%s: ", origin);
+	if (l->e == ERR_OK)
+		return true;
+	err_detail_prefix(l->detail, "%s: ", origin);
+	l->e = dataset_fault(l->list->set, l->e, l->detail);
 	return l->e == ERR_OK;
 }
 

@@ -20,6 +20,7 @@ struct keytable {
 };
 
 struct check {
+	const struct dataset *set;
 	enum err e;
 	struct err_detail *detail;
 	bool live;
@@ -53,14 +54,18 @@ static bool check_row(void *ctx, struct slice key, struct slice value, const cha
 
 		err_detail_prefix(check->detail, "%s: key '%s': ", origin,
 				  text_sanitize(key, shown, sizeof(shown)));
+		check->e = dataset_fault(check->set, check->e, check->detail);
 	}
 	return check->e == ERR_OK;
 }
 
 static enum err check_rows(const struct keytable *table, struct check *check)
 {
-	enum err e = table->set != NULL ? dataset_each(table->set, check_row, check) : ERR_OK;
+	enum err e = ERR_OK;
 
+	check->set = table->set;
+	if (table->set != NULL)
+		e = dataset_each(table->set, check_row, check);
 	return e == ERR_OK ? check->e : e;
 }
 

@@ -268,6 +268,14 @@ uint32_t rows_next(const struct rows *r, unsigned class, struct slice part, uint
 	return ROWS_NONE;
 }
 
+uint32_t rows_first_like(const struct rows *r, uint32_t row)
+{
+	struct slice part;
+	unsigned class;
+
+	return row_part(r, row, &class, &part) ? rows_next(r, class, part, 0) : row;
+}
+
 unsigned long rows_line_after(const struct rows *r, uint32_t row, unsigned long line,
 			      size_t *offset)
 {

@@ -70,6 +70,10 @@ void rows_get(const struct rows *r, uint32_t row, struct slice *ret_key, struct 
 /** The first row at or behind from whose class and part are these. @return ROWS_NONE */
 uint32_t rows_next(const struct rows *r, unsigned class, struct slice part, uint32_t from);
 
+/** The first row whose class and part are those of this one, which it may be itself. Needs the
+ * index. */
+uint32_t rows_first_like(const struct rows *r, uint32_t row);
+
 /** Line (or entry) of a row, from 1. Walks the text: for messages. */
 unsigned long rows_line(const struct rows *r, uint32_t row);
 

@@ -28,6 +28,8 @@ struct check {
 	enum err e;
 	struct err_detail *detail;
 	bool live;
+	bool only_known; /* who has the table for its look-ups tells the rest */
+	const struct dataset *set;
 };
 
 static bool has_upper(struct slice s)
@@ -36,6 +38,21 @@ static bool has_upper(struct slice s)
 		if (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z')
 			return true;
 	return false;
+}
+
+/* @return what is wrong with the form of a row; NULL: nothing */
+static const char *wrong_form(bool live, struct slice key, struct slice key_name,
+			      struct slice signer)
+{
+	if (live && has_upper(key))
+		return "is never found: keys of an lmdb: SigningTable stand in lower case; build "
+		       "it with hsmdkim-mktable(8)";
+	if (key_name.len == 0)
+		return "has no key name; write name or name:signer";
+	if (signer.len != 0 && slice_find(signer, '@') == signer.len)
+		return "has a signer without '@'; write user@domain or @domain (OpenDKIM would "
+		       "send this mail unsigned without a word)";
+	return NULL;
 }
 
 static bool check_row(void *ctx, struct slice key, struct slice value, const char *origin)
@@ -48,24 +65,19 @@ static bool check_row(void *ctx, struct slice key, struct slice value, const cha
 	char shown_key[80];
 
 	split_value(value, &key_name, &signer);
-	if (check->live && has_upper(key))
-		why = "is never found: keys of an lmdb: SigningTable stand in lower case; build it "
-		      "with hsmdkim-mktable(8)";
-	else if (key_name.len == 0)
-		why = "has no key name; write name or name:signer";
-	else if (signer.len != 0 && slice_find(signer, '@') == signer.len)
-		why = "has a signer without '@'; write user@domain or @domain (OpenDKIM would send "
-		      "this mail unsigned without a word)";
-	else if (check->known != NULL && !slice_eq(key_name, SLICE_LIT("%")) &&
-		 !check->known(check->ctx, key_name))
-		why = "names a key that is not in the KeyTable";
+	if (!check->only_known)
+		why = wrong_form(check->live, key, key_name, signer);
+	if (why == NULL && check->known != NULL && key_name.len != 0 &&
+	    !slice_eq(key_name, SLICE_LIT("%")) && !check->known(check->ctx, key_name))
+		why = "names a key that is not in the KeyTable; add it there, or mend the name";
 	if (why == NULL)
 		return true;
 	err_detail_set(check->detail, "%s: '%s' -> '%s' %s", origin,
 		       text_sanitize(key, shown_key, sizeof(shown_key)),
 		       text_sanitize(value, shown, sizeof(shown)), why);
-	check->e = ERR_CONFIG;
-	return false;
+	check->e = check->set != NULL ? dataset_fault(check->set, ERR_CONFIG, check->detail)
+				      : ERR_CONFIG;
+	return check->e == ERR_OK;
 }
 
 enum err signtable_open(const char *spec, struct files *files, struct signtable **ret_table,
@@ -115,7 +127,11 @@ enum err signtable_check(const struct signtable *table,
 			 bool (*known)(void *ctx, struct slice key_name), void *ctx,
 			 struct err_detail *detail)
 {
-	struct check check = { known, ctx, ERR_OK, detail, dataset_is_live(table->set) };
+	struct check check = { .known = known,
+			       .ctx = ctx,
+			       .detail = detail,
+			       .live = dataset_is_live(table->set),
+			       .set = table->set };
 	enum err e = dataset_each(table->set, check_row, &check);
 
 	return e == ERR_OK ? check.e : e;
@@ -125,16 +141,17 @@ enum err signtable_check_spec(const char *spec, struct files *files,
 			      bool (*known)(void *ctx, struct slice key_name), void *ctx,
 			      struct err_detail *detail)
 {
-	struct signtable t = { NULL };
-	enum err e =
-		dataset_open("SigningTable", spec,
-			     DATASET_ICASE | DATASET_NEED_VALUE | DATASET_LIVE | DATASET_WALKED,
-			     files, &t.set, detail);
+	AUTO(dataset_free) struct dataset *set = NULL;
+	struct check check = { .known = known, .ctx = ctx, .detail = detail, .only_known = true };
+	enum err e = dataset_open("SigningTable", spec,
+				  DATASET_ICASE | DATASET_LIVE | DATASET_WALKED, files, &set, NULL);
 
-	if (e == ERR_OK && !dataset_is_live(t.set))
-		e = signtable_check(&t, known, ctx, detail);
-	dataset_free(&t.set);
-	return e;
+	if (e != ERR_OK)
+		return e == ERR_NOMEM ? e : ERR_OK; /* signtable_open() says it */
+	check.set = set;
+	if (!dataset_is_live(set))
+		e = dataset_each(set, check_row, &check);
+	return e == ERR_OK ? check.e : e;
 }
 
 struct doubting {

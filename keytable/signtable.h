@@ -56,9 +56,10 @@ NODISCARD enum err signtable_each_doubt(const struct signtable *table,
 					void *ctx);
 
 /**
- * signtable_check() for a table that is not needed otherwise, in one walk; rows of a live one
- * (lmdb:) are not looked at.
- * @return as dataset_open() and signtable_check()
+ * Only whether known() says yes to every key name, for a process that needs the table for nothing
+ * else; rows of a live one (lmdb:) are not looked at. What else is wrong is told by
+ * signtable_open(), in the process that signs by it.
+ * @return ERR_CONFIG with FILE:LINE and the name; ERR_NOMEM
  */
 NODISCARD enum err signtable_check_spec(const char *spec, struct files *files,
 					bool (*known)(void *ctx, struct slice key_name), void *ctx,

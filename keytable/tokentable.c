@@ -7,21 +7,27 @@
 
 struct loading {
 	struct tokentable *table;
+	const struct dataset *set;
 	const struct settings *settings;
 	enum err error;
 	struct err_detail *detail;
 };
 
+static void row_done(struct tokentable_row *row)
+{
+	free(row->name);
+	free(row->origin);
+	free(row->uri);
+	free(row->module_path);
+	free(row->pin_source);
+}
+
 void tokentable_free(struct tokentable **table)
 {
 	if (table == NULL || *table == NULL)
 		return;
-	for (size_t i = 0; i < (*table)->count; i++) {
-		free((*table)->rows[i].name);
-		free((*table)->rows[i].uri);
-		free((*table)->rows[i].module_path);
-		free((*table)->rows[i].pin_source);
-	}
+	for (size_t i = 0; i < (*table)->count; i++)
+		row_done(&(*table)->rows[i]);
 	free((*table)->rows);
 	free(*table);
 	*table = NULL;
@@ -158,7 +164,8 @@ static enum err check_name(struct slice name, struct err_detail *detail)
 	return ERR_CONFIG;
 }
 
-static enum err take_row(struct loading *l, struct slice name, struct slice value)
+static enum err take_row(struct loading *l, struct slice name, struct slice value,
+			 const char *origin)
 {
 	struct tokentable *t = l->table;
 	struct tokentable_row *rows = realloc(t->rows, (t->count + 1) * sizeof(*rows));
@@ -171,8 +178,9 @@ static enum err take_row(struct loading *l, struct slice name, struct slice valu
 	t->rows = rows;
 	row = &rows[t->count++];
 	*row = (struct tokentable_row){ .name = slice_dup(name),
+					.origin = slice_dup(slice_str(origin)),
 					.sessions = (unsigned)l->settings->token_sessions };
-	if (row->name == NULL)
+	if (row->name == NULL || row->origin == NULL)
 		return ERR_NOMEM;
 	e = check_name(name, l->detail);
 	if (e == ERR_OK)
@@ -185,10 +193,15 @@ static enum err take_row(struct loading *l, struct slice name, struct slice valu
 static bool load_row(void *ctx, struct slice key, struct slice value, const char *origin)
 {
 	struct loading *l = ctx;
+	size_t before = l->table->count;
 
-	l->error = take_row(l, key, value);
-	if (l->error != ERR_OK)
-		err_detail_prefix(l->detail, "%s: token '%.*s': ", origin, SLICE_FMT(key));
+	l->error = take_row(l, key, value, origin);
+	if (l->error == ERR_OK)
+		return true;
+	while (l->table->count > before)
+		row_done(&l->table->rows[--l->table->count]);
+	err_detail_prefix(l->detail, "%s: token '%.*s': ", origin, SLICE_FMT(key));
+	l->error = dataset_fault(l->set, l->error, l->detail);
 	return l->error == ERR_OK;
 }
 
@@ -198,6 +211,7 @@ static enum err load_table(struct loading *l, struct files *files)
 	enum err e = dataset_open("TokenTable", l->settings->token_table,
 				  DATASET_NEED_VALUE | DATASET_UNIQUE, files, &set, l->detail);
 
+	l->set = set;
 	if (e == ERR_OK)
 		e = dataset_each(set, load_row, l);
 	return e != ERR_OK ? e : l->error;
@@ -224,7 +238,7 @@ enum err tokentable_load(const struct settings *settings, struct files *files,
 			 struct tokentable **ret_table, struct err_detail *detail)
 {
 	AUTO(tokentable_free) struct tokentable *table = calloc(1, sizeof(*table));
-	struct loading loading = { table, settings, ERR_OK, detail };
+	struct loading loading = { .table = table, .settings = settings, .detail = detail };
 	enum err e = ERR_OK;
 
 	if (table == NULL)

@@ -13,7 +13,8 @@
 /** One token. The texts are the row's own, NUL-terminated. */
 struct tokentable_row {
 	char *name;
-	char *uri; /**< token attributes only, no query part; NULL: the module's only token */
+	char *origin; /**< FILE:LINE of a table's row, for messages; else NULL */
+	char *uri;    /**< token attributes only, no query part; NULL: the module's only token */
 	char *module_path; /**< absolute */
 	char *pin_source;  /**< as config/pinsource.h; NULL: no login */
 	unsigned sessions;

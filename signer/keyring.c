@@ -23,14 +23,10 @@ static enum err open_tokens(struct keyring *r, const struct keyring *before,
 			    const struct pin_memory *memory, struct err_detail *detail)
 {
 	AUTO(tokentable_free) struct tokentable *table = NULL;
-	enum err e = tokentable_load(r->settings, r->files, &table, detail);
+	enum err e = keyring_read_tokens(r, &table, detail);
 
 	if (e != ERR_OK)
 		return e;
-	if (table->count > KEYRING_TOKENS_MAX) {
-		err_detail_set(detail, "TokenTable: at most %u tokens", KEYRING_TOKENS_MAX);
-		return ERR_LIMIT;
-	}
 	r->tokens = calloc(table->count + 1, sizeof(struct tokenlane *));
 	if (r->tokens == NULL)
 		return ERR_NOMEM;

@@ -2,7 +2,6 @@
 #include "base/safefile.h"
 #include "base/text.h"
 #include "keytable/signtable.h"
-#include "pkcs11/uri.h"
 #include "signer/keyring_priv.h"
 
 #include <errno.h>
@@ -14,27 +13,18 @@
 /* And so many that cannot be read are named. */
 #define FAULTY_LISTED_MAX 20u
 
-static enum err check_token_uris(const struct keyring *r, struct err_detail *detail)
+static enum err check_tokens(const struct keyring *r, struct err_detail *detail)
 {
 	AUTO(tokentable_free) struct tokentable *table = NULL;
-	enum err e = tokentable_load(r->settings, r->files, &table, detail);
 
-	for (size_t i = 0; e == ERR_OK && i < table->count; i++) {
-		AUTO(p11_uri_free) struct p11_uri *uri = NULL;
-
-		if (table->rows[i].uri == NULL)
-			continue;
-		e = p11_uri_parse(slice_str(table->rows[i].uri), P11_URI_TOKEN, &uri, detail);
-		if (e != ERR_OK)
-			err_detail_prefix(detail, "token %s: ", table->rows[i].name);
-	}
-	return e;
+	return keyring_read_tokens(r, &table, detail);
 }
 
 /* What a start leaves to the look-ups. */
 static enum err check_live_tables(struct keyring *r, struct err_detail *detail)
 {
 	AUTO(signtable_free) struct signtable *signers = NULL;
+	const char *spec = r->settings->signing_table;
 	enum err e = ERR_OK;
 
 	if (r->table != NULL && keytable_is_live(r->table)) {
@@ -42,9 +32,10 @@ static enum err check_live_tables(struct keyring *r, struct err_detail *detail)
 		if (e == ERR_OK)
 			e = keyring_check_uris(r, detail);
 	}
-	if (e == ERR_OK && r->settings->signing_table != NULL)
-		e = signtable_open(r->settings->signing_table, r->files, &signers, detail);
-	if (e == ERR_OK && signers != NULL && signtable_is_live(signers))
+	if (e == ERR_OK && spec != NULL && files_spec_is_live(spec))
+		e = files_fault(r->files, "SigningTable",
+				signtable_open(spec, r->files, &signers, detail), detail);
+	if (e == ERR_OK && signers != NULL)
 		e = signtable_check(signers,
 				    r->table != NULL && r->settings->check_signing_table
 					    ? keyring_row_exists
@@ -119,7 +110,7 @@ enum err keyring_check(const struct settings *settings, struct files *files,
 	if (e == ERR_OK)
 		e = check_live_tables(&r, detail);
 	if (e == ERR_OK)
-		e = check_token_uris(&r, detail);
+		e = check_tokens(&r, detail);
 	if (e == ERR_OK)
 		e = check_key_files(&r, warn);
 	keytable_free(&r.table);

@@ -35,6 +35,15 @@ NODISCARD enum err keyring_open_tables(struct keyring *r, struct err_detail *det
 /** Can each URI match one key, and is there a token? @return ERR_CONFIG, ... with a detail */
 NODISCARD enum err keyring_check_uris(const struct keyring *r, struct err_detail *detail);
 
+/**
+ * Read the TokenTable, the last one of a generation: what was wrong in any table, and gathered so
+ * far, is refused here.
+ * @param ret_table tokentable_free() it, also on failure
+ * @return as tokentable_load() and files_gathered()
+ */
+NODISCARD enum err keyring_read_tokens(const struct keyring *r, struct tokentable **ret_table,
+				       struct err_detail *detail);
+
 /** For signtable_check(). @param ctx the keyring */
 bool keyring_row_exists(void *ctx, struct slice name);
 

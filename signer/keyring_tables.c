@@ -31,8 +31,10 @@ static bool check_uri(void *ctx, const struct keytable_row *row, const char *ori
 			       text_sanitize(row->name, name, sizeof(name)));
 		check->err = ERR_CONFIG;
 	}
-	if (check->err != ERR_OK)
-		err_detail_prefix(check->detail, "%s: ", origin);
+	if (check->err == ERR_OK)
+		return true;
+	err_detail_prefix(check->detail, "%s: ", origin);
+	check->err = files_fault(check->ring->files, "KeyTable", check->err, check->detail);
 	return check->err == ERR_OK;
 }
 
@@ -92,7 +94,7 @@ static enum err open_table(struct keyring *r, struct err_detail *detail)
 				       detail);
 	else if (s->key_file != NULL && s->selector != NULL)
 		e = open_single(r, detail);
-	return e != ERR_OK ? e : check.err;
+	return files_fault(r->files, "KeyTable", e != ERR_OK ? e : check.err, detail);
 }
 
 bool keyring_row_exists(void *ctx, struct slice name)
@@ -105,7 +107,7 @@ bool keyring_row_exists(void *ctx, struct slice name)
 static enum err check_signing_table(struct keyring *r, struct err_detail *detail)
 {
 	if (r->settings->signing_table == NULL || r->table == NULL ||
-	    !r->settings->check_signing_table)
+	    !r->settings->check_signing_table || files_spec_is_live(r->settings->signing_table))
 		return ERR_OK;
 	return signtable_check_spec(r->settings->signing_table, r->files, keyring_row_exists, r,
 				    detail);
@@ -116,4 +118,33 @@ enum err keyring_open_tables(struct keyring *r, struct err_detail *detail)
 	enum err e = open_table(r, detail);
 
 	return e == ERR_OK ? check_signing_table(r, detail) : e;
+}
+
+static enum err check_token_uri(const struct tokentable_row *row, struct err_detail *detail)
+{
+	AUTO(p11_uri_free) struct p11_uri *uri = NULL;
+	enum err e = ERR_OK;
+
+	if (row->uri != NULL)
+		e = p11_uri_parse(slice_str(row->uri), P11_URI_TOKEN, &uri, detail);
+	if (e != ERR_OK)
+		err_detail_prefix(detail, "%s: token '%s': ", row->origin, row->name);
+	return e;
+}
+
+enum err keyring_read_tokens(const struct keyring *r, struct tokentable **ret_table,
+			     struct err_detail *detail)
+{
+	static const char name[] = "TokenTable";
+	enum err e = tokentable_load(r->settings, r->files, ret_table, detail);
+
+	if (e == ERR_OK && (*ret_table)->count > KEYRING_TOKENS_MAX) {
+		err_detail_set(detail, "TokenTable: at most %u tokens", KEYRING_TOKENS_MAX);
+		e = ERR_LIMIT;
+	}
+	e = files_fault(r->files, name, e, detail);
+	for (size_t i = 0; e == ERR_OK && *ret_table != NULL && i < (*ret_table)->count; i++)
+		e = files_fault(r->files, name, check_token_uri(&(*ret_table)->rows[i], detail),
+				detail);
+	return e == ERR_OK ? files_gathered(r->files, detail) : e;
 }

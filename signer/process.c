@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/faults.h"
 #include "config/handover.h"
 #include "config/logsetup.h"
 #include "config/question.h"
@@ -150,8 +151,11 @@ static void load(struct process *p, struct handover_msg *msg)
 	const struct pin_memory memory = { .notes = &p->notes, .note = on_note };
 	struct err_detail detail = { "" };
 	struct keyring *fresh = NULL;
+	struct faults faults;
 	enum err e;
 
+	faults_init(&faults);
+	files_gather(msg->files, &faults);
 	keyring_unref(&p->loaded);
 	(void)pthread_mutex_unlock(&p->lock);
 	e = keyring_new(msg->generation, msg->settings, msg->files, p->current, &memory, &fresh,
@@ -164,9 +168,9 @@ static void load(struct process *p, struct handover_msg *msg)
 		outdate_indexes(fresh);
 		say(HANDOVER_LOADED, msg->generation, NULL);
 	} else {
-		say(HANDOVER_FAILED, msg->generation,
-		    detail.text[0] != '\0' ? detail.text : err_text(e));
+		say(HANDOVER_FAILED, msg->generation, faults_text(&faults, e, &detail));
 	}
+	faults_done(&faults);
 }
 
 static void drop_oldest(struct process *p)
@@ -544,16 +548,19 @@ int signer_process_check(void)
 {
 	struct handover_msg msg;
 	struct err_detail detail = { "" };
+	struct faults faults;
 	enum err e = handover_recv(HANDOVER_FD, -1, &msg);
 
 	if (e != ERR_OK || msg.type != HANDOVER_LOAD)
 		return SIGNER_EXIT_LOST;
+	faults_init(&faults);
+	files_gather(msg.files, &faults);
 	e = keyring_check(msg.settings, msg.files, note_warning, &detail);
 	if (e == ERR_OK)
 		say(HANDOVER_LOADED, msg.generation, NULL);
 	else
-		say(HANDOVER_FAILED, msg.generation,
-		    detail.text[0] != '\0' ? detail.text : err_text(e));
+		say(HANDOVER_FAILED, msg.generation, faults_text(&faults, e, &detail));
+	faults_done(&faults);
 	handover_msg_done(&msg);
 	return SIGNER_EXIT_OK;
 }

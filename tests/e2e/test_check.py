@@ -185,6 +185,31 @@ class Check(harness.Case):
         for line in (1, 3, 4):
             self.assertEqual(1, run.stderr.count(f"{self.path('opendkim.conf')}: configuration error at line {line}: "), run.stderr)
 
+    def test_all_bad_rows_of_all_tables_are_told(self):
+        """Once each, whichever process reads the table; the first as the error."""
+        conf = self.tables("k1 example.com:s1:/k.pem\nk2\nk3 example.com\nk1 example.com:s1:/k.pem\nk4 %:s:pkcs11:token=x\n",
+                           "example.com k1\nexample.org nosuch\nexample.net k1:me\nb.example\n")
+        conf += f"TokenTable {self.write('tokens', 'a http://x' + chr(10) + 'b pkcs11:bogus=1?module-path=/m.so' + chr(10))}\n"
+        conf += f"InternalHosts {self.write('hosts', '192.0.2.1/24' + chr(10) + '*.example' + chr(10))}\nPeerList 192.0.2.1/24,b.example\n"
+        run = self.check(conf)
+        self.assertEqual(78, run.returncode, run.stdout)
+        errors = [line for line in run.stderr.splitlines() if line.startswith(("hsmdkim: ", "warning: also wrong: "))]
+        for text in ("KeyTable:2: 'k2' has no value", "KeyTable:3: key 'k3': ", "KeyTable:4: 'k1' stands on line 1 already", "KeyTable:5: ",
+                     "SigningTable:2: 'example.org' -> 'nosuch' names a key", "SigningTable:3: 'example.net' -> 'k1:me' has a signer",
+                     "SigningTable:4: 'b.example' has no value", "tokens:1: token 'a': ", 'tokens:2: token \'b\': unknown attribute "bogus"',
+                     "hosts:1: InternalHosts: ", "hosts:2: InternalHosts: ", "opendkim.conf:6: entry 1 of PeerList: "):
+            self.assertEqual(1, sum(text in line for line in errors), f"{text}\n{run.stderr}")
+        self.assertEqual(12, len(errors), run.stderr)
+        self.assertEqual(1, sum(line.startswith("hsmdkim: ") for line in errors), run.stderr)
+
+    def test_very_many_bad_rows(self):
+        run = self.check(self.tables("".join(f"k{i}\n" for i in range(200)), "".join(f"d{i}.example :\n" for i in range(100))))
+        self.assertEqual(78, run.returncode)
+        self.assertEqual(20, run.stderr.count("has no value"), run.stderr)
+        self.assertEqual(20, run.stderr.count("has no key name"), run.stderr)
+        self.assertIn("KeyTable: and 180 more; mend these and look again\n", run.stderr)
+        self.assertIn("SigningTable: and 80 more; mend these and look again\n", run.stderr)
+
     def test_rows_of_lmdb_tables_are_walked(self):
         harness.need(self, os.access(os.path.join(harness.BIN, "hsmdkim-mktable"), os.X_OK), "hsmdkim-mktable")
         self.write("KeyTable", "k1 example.com:s1:/k.pem\n")

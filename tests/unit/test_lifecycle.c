@@ -115,12 +115,45 @@ static void a_bad_table_at_the_start_ends_it_with_78(void **state)
 	(void)state;
 	begin(&defaults);
 	(void)actions();
+	/* the other may have more to tell */
 	lifecycle_failed(&lc, CHILD_SIGNER, 1, now);
+	assert_string_equal(actions(), "");
+	lifecycle_failed(&lc, CHILD_MILTER, 1, now);
 	assert_string_equal(actions(), "giveup stop(milter)");
 	lifecycle_exited(&lc, CHILD_MILTER, 0, now);
 	assert_string_equal(actions(), "stop(signer)");
 	lifecycle_exited(&lc, CHILD_SIGNER, 0, now);
 	assert_string_equal(actions(), "exit(78)");
+}
+
+static void what_the_other_child_does_then_ends_it_with_78_too(void **state)
+{
+	(void)state;
+	begin(&defaults);
+	(void)actions();
+	lifecycle_failed(&lc, CHILD_SIGNER, 1, now);
+	lifecycle_loaded(&lc, CHILD_MILTER, 1, now);
+	assert_string_equal(actions(), "giveup stop(milter)"); /* no COMMIT, no LISTEN */
+	lifecycle_exited(&lc, CHILD_MILTER, 0, now);
+	lifecycle_exited(&lc, CHILD_SIGNER, 0, now);
+	assert_string_equal(actions(), "stop(signer) exit(78)");
+
+	begin(&defaults);
+	(void)actions();
+	lifecycle_failed(&lc, CHILD_SIGNER, 1, now);
+	lifecycle_exited(&lc, CHILD_SIGNER, -9, now);
+	assert_string_equal(actions(), "");
+	lifecycle_exited(&lc, CHILD_MILTER, EX_OSERR, now);
+	assert_string_equal(actions(), "giveup exit(78)");
+
+	begin(&defaults);
+	(void)actions();
+	lifecycle_failed(&lc, CHILD_MILTER, 1, now);
+	now += defaults.load_timeout_ms;
+	lifecycle_tick(&lc, now);
+	assert_string_equal(actions(), "kill(signer)");
+	lifecycle_exited(&lc, CHILD_SIGNER, -9, now);
+	assert_string_equal(actions(), "giveup stop(milter)");
 }
 
 static void a_child_that_cannot_start_ends_the_start_with_its_status(void **state)
@@ -220,6 +253,17 @@ static void a_reload_switches_both_or_none(void **state)
 	lifecycle_loaded(&lc, CHILD_MILTER, 3, now);
 	lifecycle_failed(&lc, CHILD_SIGNER, 3, now);
 	assert_string_equal(actions(), "abort(signer,3) abort(milter,3) failed(3)");
+	lifecycle_reload(&lc, 4, now);
+	(void)actions();
+	lifecycle_failed(&lc, CHILD_MILTER, 4, now);
+	assert_string_equal(actions(), "");
+	lifecycle_loaded(&lc, CHILD_SIGNER, 4, now);
+	assert_string_equal(actions(), "abort(signer,4) abort(milter,4) failed(4)");
+	lifecycle_reload(&lc, 5, now);
+	(void)actions();
+	lifecycle_failed(&lc, CHILD_MILTER, 5, now);
+	lifecycle_failed(&lc, CHILD_SIGNER, 5, now);
+	assert_string_equal(actions(), "abort(signer,5) abort(milter,5) failed(5)");
 	/* what is in force is generation 2 */
 	lifecycle_exited(&lc, CHILD_MILTER, -9, now);
 	assert_string_equal(actions(), "restarting(milter,0) spawn(milter) load(milter,2)");
@@ -485,6 +529,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_start_loads_both_and_listens_when_both_are_loaded),
 		cmocka_unit_test(a_bad_table_at_the_start_ends_it_with_78),
+		cmocka_unit_test(what_the_other_child_does_then_ends_it_with_78_too),
 		cmocka_unit_test(a_child_that_cannot_start_ends_the_start_with_its_status),
 		cmocka_unit_test(
 			a_signer_that_crashes_at_the_start_does_not_keep_the_milter_from_listening),

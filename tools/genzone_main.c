@@ -85,7 +85,7 @@ static enum err check_rows(const struct genzone_options *o, const struct keyset 
 static enum err put(const struct genzone_options *o, struct slice text, struct err_detail *detail)
 {
 	if (o->output != NULL)
-		return outfile_replace(o->output, text, 0644, detail);
+		return outfile_write(o->output, text, 0644, detail);
 	return fwrite(text.ptr, 1, text.len, stdout) == text.len && fflush(stdout) == 0 ? ERR_OK
 											: ERR_IO;
 }
@@ -110,6 +110,23 @@ static enum err write_zone(const struct genzone_options *o, const struct keyset 
 		(void)fprintf(stderr, "%s: %zu record%s written\n", genzone_spec.program, count,
 			      count == 1 ? "" : "s");
 	return e;
+}
+
+/* What the zone is made from is never overwritten with it. */
+static enum err check_output(const struct genzone_options *o, const struct toolconf *conf,
+			     const struct keyset *set, struct err_detail *detail)
+{
+	bool input = outfile_same(o->output, o->config != NULL ? o->config : TOOLCONF_DEFAULT_PATH);
+
+	for (size_t i = 0; i < files_count(conf->files) && !input; i++)
+		input = outfile_same(o->output, files_path(conf->files, i));
+	for (size_t i = 0; i < set->count && !input; i++)
+		input = set->rows[i].ref != NULL && outfile_same(o->output, set->rows[i].ref);
+	if (!input)
+		return ERR_OK;
+	err_detail_set(detail, "%s: the zone is made from this file; name another with -o",
+		       o->output);
+	return ERR_DENIED;
 }
 
 static enum err load(const struct genzone_options *o, const struct toolconf *conf,
@@ -139,6 +156,8 @@ static int run(const struct genzone_options *o, const char *table)
 						       "has one (-x FILE)");
 	if (e == ERR_OK)
 		e = load(o, conf, table, &set, &detail);
+	if (e == ERR_OK && o->output != NULL)
+		e = check_output(o, conf, &set, &detail);
 	if (e == ERR_OK)
 		e = write_zone(o, &set, &detail);
 	keyset_done(&set);

@@ -9,11 +9,13 @@
 #include "tools/outfile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <lmdb.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Pages that one transaction may hold in memory are limited. */
@@ -257,6 +259,35 @@ static enum err write_file(const struct build *b, const char *out)
 	return e;
 }
 
+/* Operands in the wrong order, or a table's own name twice, must cost nobody his text. */
+static enum err check_out(const char *path, const struct files *files, char *target,
+			  struct err_detail *detail)
+{
+	enum err e = outfile_target(path, target, detail);
+	struct stat st;
+	int fd;
+
+	for (size_t i = 0; e == ERR_OK && i < files_count(files); i++) {
+		if (files_is_live(files, i) || !outfile_same(files_path(files, i), target))
+			continue;
+		err_detail_set(detail, "%s: is the table itself and is not replaced", path);
+		return ERR_DENIED;
+	}
+	if (e != ERR_OK || stat(target, &st) != 0 || st.st_size == 0)
+		return e;
+	fd = open(target, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && lmdbfile_check(fd, NULL, NULL) != ERR_OK) {
+		err_detail_set(detail,
+			       "%s: is there and not an LMDB table; move it away or name another "
+			       "file",
+			       path);
+		e = ERR_DENIED;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return e;
+}
+
 static void build_done(struct build *b)
 {
 	for (size_t i = 0; i < b->count; i++)
@@ -270,6 +301,7 @@ enum err mktable_build(enum mktable_type type, const char *spec, struct files *f
 {
 	AUTO(dataset_free) struct dataset *set = NULL;
 	struct build b = { .folds = type != MKTABLE_KEYTABLE, .detail = detail, .err = ERR_OK };
+	char target[PATH_MAX];
 	enum err e = dataset_open("mktable", spec, 0, files, &set, detail);
 
 	if (e == ERR_OK && dataset_is_pattern(set)) {
@@ -280,6 +312,8 @@ enum err mktable_build(enum mktable_type type, const char *spec, struct files *f
 		e = ERR_NOT_SUPPORTED;
 	}
 	if (e == ERR_OK)
+		e = check_out(out, files, target, detail);
+	if (e == ERR_OK)
 		e = check_rows(type, spec, files, detail);
 	if (e == ERR_OK)
 		e = dataset_each(set, add_row, &b);
@@ -288,7 +322,7 @@ enum err mktable_build(enum mktable_type type, const char *spec, struct files *f
 	if (e == ERR_OK && b.count > 0)
 		qsort(b.entries, b.count, sizeof(*b.entries), compare);
 	if (e == ERR_OK)
-		e = write_file(&b, out);
+		e = write_file(&b, target);
 	*ret_rows = b.count;
 	build_done(&b);
 	return e;

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LINKS_MAX 40u /* the kernel's own limit */
+
 static enum err fail(const char *path, const char *what, struct err_detail *detail)
 {
 	err_detail_set(detail, "%s: %s: %s", path, what, strerror(errno));
@@ -58,6 +60,63 @@ static int make_temp(const char *path, char *temp, struct err_detail *detail)
 	if (fd < 0)
 		(void)fail(path, "cannot be created", detail);
 	return fd;
+}
+
+/* One hop of a link. In a folder of another user a link may have been put there for us to fall
+ * over: only root's and our own lead on. */
+static enum err hop(char *target, const struct stat *st, struct err_detail *detail)
+{
+	char link[PATH_MAX];
+	char *slash = strrchr(target, '/');
+	int base = slash != NULL ? (int)(slash - target) + 1 : 0;
+	char folder[PATH_MAX];
+	ssize_t len;
+
+	if (st->st_uid != 0 && st->st_uid != geteuid()) {
+		err_detail_set(detail, "%s: is a link of another user and is not followed", target);
+		return ERR_DENIED;
+	}
+	len = readlink(target, link, sizeof(link));
+	if (len <= 0)
+		return fail(target, "cannot be followed", detail);
+	(void)snprintf(folder, sizeof(folder), "%.*s", link[0] == '/' ? 0 : base, target);
+	if (snprintf(target, PATH_MAX, "%s%.*s", folder, (int)len, link) < PATH_MAX)
+		return ERR_OK;
+	errno = ENAMETOOLONG;
+	return fail(folder, "cannot be followed", detail);
+}
+
+enum err outfile_target(const char *path, char *target, struct err_detail *detail)
+{
+	struct stat st;
+	enum err e = ERR_OK;
+
+	if (snprintf(target, PATH_MAX, "%s", path) >= PATH_MAX) {
+		errno = ENAMETOOLONG;
+		return fail(path, "cannot be created", detail);
+	}
+	for (unsigned i = 0; e == ERR_OK; i++) {
+		if (lstat(target, &st) != 0 || S_ISREG(st.st_mode))
+			return ERR_OK;
+		if (!S_ISLNK(st.st_mode)) {
+			err_detail_set(detail, "%s: is not a regular file and is not replaced",
+				       target);
+			return ERR_DENIED;
+		}
+		errno = ELOOP;
+		e = i < LINKS_MAX ? hop(target, &st, detail)
+				  : fail(path, "cannot be followed", detail);
+	}
+	return e;
+}
+
+bool outfile_same(const char *path, const char *other)
+{
+	struct stat a;
+	struct stat b;
+
+	return stat(path, &a) == 0 && stat(other, &b) == 0 && S_ISREG(a.st_mode) &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 enum err outfile_temp(const char *path, char *temp, struct err_detail *detail)
@@ -113,10 +172,40 @@ enum err outfile_create(const char *path, struct slice content, mode_t mode,
 enum err outfile_replace(const char *path, struct slice content, mode_t mode,
 			 struct err_detail *detail)
 {
+	char target[PATH_MAX];
 	char temp[PATH_MAX];
-	enum err e = write_temp(path, content, mode, temp, detail);
+	enum err e = outfile_target(path, target, detail);
 
-	return e == ERR_OK ? outfile_adopt(temp, path, mode, detail) : e;
+	if (e == ERR_OK)
+		e = write_temp(target, content, mode, temp, detail);
+	return e == ERR_OK ? outfile_adopt(temp, target, mode, detail) : e;
+}
+
+/* As it is: a device, a FIFO. */
+static enum err write_into(const char *path, struct slice content, struct err_detail *detail)
+{
+	int fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	bool good = fd >= 0 && write_all(fd, content);
+
+	if (fd >= 0 && close(fd) != 0)
+		good = false;
+	return good ? ERR_OK : fail(path, "cannot be written", detail);
+}
+
+enum err outfile_write(const char *path, struct slice content, mode_t mode,
+		       struct err_detail *detail)
+{
+	struct stat st;
+	struct stat out;
+
+	if (stat(path, &st) != 0)
+		return outfile_replace(path, content, mode, detail);
+	/* also when that is a file: the shell has it open, and maybe to append */
+	if (fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == st.st_dev && out.st_ino == st.st_ino)
+		return write_all(STDOUT_FILENO, content) ? ERR_OK
+							 : fail(path, "cannot be written", detail);
+	return S_ISREG(st.st_mode) ? outfile_replace(path, content, mode, detail)
+				   : write_into(path, content, detail);
 }
 
 /* By a descriptor, and only what is ours and nobody else's: in a folder of another user the name
@@ -147,7 +236,7 @@ static enum err give(const char *temp, const char *path, mode_t mode, const stru
 enum err outfile_adopt(const char *temp, const char *path, mode_t mode, struct err_detail *detail)
 {
 	struct stat old;
-	bool existed = stat(path, &old) == 0;
+	bool existed = lstat(path, &old) == 0;
 	enum err e = give(temp, path, existed ? old.st_mode & 0777 : mode, existed ? &old : NULL,
 			  detail);
 

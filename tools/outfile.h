@@ -15,13 +15,34 @@
 NODISCARD enum err outfile_create(const char *path, struct slice content, mode_t mode,
 				  struct err_detail *detail);
 
-/** The same, in the place of a file that may exist; its mode and owner are kept when it does. */
+/**
+ * The same, in the place of a file that may exist; its mode and owner are kept when it does. A link
+ * stays one: what it leads to is replaced. @return as outfile_target()
+ */
 NODISCARD enum err outfile_replace(const char *path, struct slice content, mode_t mode,
 				   struct err_detail *detail);
 
 /**
- * The steps of outfile_replace() for a file that another library writes: an empty file beside path,
- * for its writer; then, when it is written, put in the place of path.
+ * For output that a user names: outfile_replace(), but what is no regular file (a device, a FIFO)
+ * is opened and written, and standard output's own file is written through it.
+ */
+NODISCARD enum err outfile_write(const char *path, struct slice content, mode_t mode,
+				 struct err_detail *detail);
+
+/** True when both paths lead to one regular file. */
+bool outfile_same(const char *path, const char *other);
+
+/**
+ * Where links lead to that a new file's name stands for.
+ * @param target PATH_MAX bytes
+ * @return ERR_DENIED: something else than a regular file is there, or a link that is neither
+ * root's nor ours; ERR_IO
+ */
+NODISCARD enum err outfile_target(const char *path, char *target, struct err_detail *detail);
+
+/**
+ * The steps of outfile_replace() behind outfile_target(), for a file that another library writes:
+ * an empty file beside path, for its writer; then, when it is written, put in the place of path.
  * @param temp PATH_MAX bytes, its name @return ERR_IO
  */
 NODISCARD enum err outfile_temp(const char *path, char *temp, struct err_detail *detail);

@@ -358,6 +358,21 @@ class Files(RotateCase):
         self.assertTrue(os.path.exists(self.row()[2]))
         self.sign_and_verify()
 
+    def test_links_to_the_table_and_the_state_stay(self):
+        os.mkdir(self.path("elsewhere"))
+        for name in ("KeyTable", "state"):
+            if os.path.exists(self.path(name)):
+                os.rename(self.path(name), self.path("elsewhere", name))
+            os.symlink(os.path.join("elsewhere", name), self.path(name))
+        with open(self.path("elsewhere", "state"), "w", encoding="ascii"):
+            pass
+        self.good("run", "--publish", "/bin/true", "--steps", "1")
+        self.assertEqual(self.phase(), "chosen")
+        self.good("run")
+        self.assertNotEqual(self.row()[1], "old")
+        for name in ("KeyTable", "state"):
+            self.assertTrue(os.path.islink(self.path(name)), name)
+
     def test_a_table_that_is_no_text_file_is_refused_before_a_key_is_made(self):
         table = self.path("table.lmdb")
         run = tool("hsmdkim-mktable", "-t", "keytable", self.path("KeyTable"), table)

@@ -34,6 +34,8 @@
 #define HANDOVER_FD 3
 /** The signer's argument that makes it check one LOAD, answer LOADED or FAILED, and end: for -n. */
 #define HANDOVER_CHECK_ARGUMENT "--check"
+/** Exit status of a signer that wants to be started anew, for a module needs it: no crash. */
+#define HANDOVER_EXIT_RESTART 75 /* EX_TEMPFAIL */
 
 enum handover_type {
 	HANDOVER_LOAD = 1,

@@ -1,6 +1,8 @@
 /* Policy of the supervisor: see lifecycle.h. No system calls, no clock, no memory of its own. */
 #include "daemon/lifecycle.h"
 
+#include "config/handover.h"
+
 #include <assert.h>
 #include <string.h>
 #include <sysexits.h>
@@ -313,7 +315,8 @@ static const char *count_restart(struct lifecycle *lc, int64_t now_ms)
 						   : NULL;
 }
 
-static void restart_later(struct lifecycle *lc, enum child_id id, int64_t now_ms)
+static void restart_later(struct lifecycle *lc, enum child_id id, enum lifecycle_do what,
+			  int64_t now_ms)
 {
 	struct lifecycle_child *child = &lc->child[id];
 	struct lifecycle_action *action;
@@ -323,7 +326,7 @@ static void restart_later(struct lifecycle *lc, enum child_id id, int64_t now_ms
 	child->start_at_ms = now_ms + backoff_ms(child->fails);
 	child->fails++;
 	child->ready = false;
-	action = act(lc, LIFECYCLE_RESTARTING, id);
+	action = act(lc, what, id);
 	action->delay_ms = child->start_at_ms - now_ms;
 	listen_when_due(lc);
 	lifecycle_tick(lc, now_ms);
@@ -351,6 +354,11 @@ static void stop_next(struct lifecycle *lc, int64_t now_ms)
 	lc->gone = true;
 }
 
+bool lifecycle_is_planned(enum child_id id, int code)
+{
+	return id == CHILD_SIGNER && code == HANDOVER_EXIT_RESTART;
+}
+
 void lifecycle_exited(struct lifecycle *lc, enum child_id id, int code, int64_t now_ms)
 {
 	struct lifecycle_child *child = &lc->child[id];
@@ -367,6 +375,10 @@ void lifecycle_exited(struct lifecycle *lc, enum child_id id, int code, int64_t 
 		stop_next(lc, now_ms);
 		return;
 	}
+	if (lifecycle_is_planned(id, code)) {
+		restart_later(lc, id, LIFECYCLE_STARTING_ANEW, now_ms);
+		return;
+	}
 	abort_candidate(lc, "a process died while it loaded the new tables");
 	if (start_failed(lc, now_ms))
 		return;
@@ -379,7 +391,7 @@ void lifecycle_exited(struct lifecycle *lc, enum child_id id, int code, int64_t 
 	if (refused != NULL)
 		give_up(lc, lc->options.restart ? EX_UNAVAILABLE : EX_SOFTWARE, refused, now_ms);
 	else
-		restart_later(lc, id, now_ms);
+		restart_later(lc, id, LIFECYCLE_RESTARTING, now_ms);
 }
 
 void lifecycle_abort_reload(struct lifecycle *lc)

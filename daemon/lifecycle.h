@@ -36,6 +36,7 @@ enum lifecycle_do {
 	LIFECYCLE_RELOADED,	 /**< both children use generation */
 	LIFECYCLE_RELOAD_FAILED, /**< generation was dropped; reason says why */
 	LIFECYCLE_RESTARTING,	 /**< for the log: child died and starts again in delay_ms */
+	LIFECYCLE_STARTING_ANEW, /**< for the log: the same for a child that asked for it */
 	LIFECYCLE_GIVE_UP,	 /**< for the log: reason; everything stops */
 	LIFECYCLE_EXIT,		 /**< all children are gone: leave with code */
 };
@@ -79,7 +80,7 @@ struct lifecycle_child {
 	bool switching; /**< it got COMMIT and did not say COMMITTED yet */
 	bool stopping;	/**< it got STOP */
 	bool died;	/**< at least once */
-	unsigned fails; /**< deaths without a quiet time between them */
+	unsigned fails; /**< deaths, planned ones too, without a quiet time between them */
 	int64_t start_at_ms;
 	int64_t since_ms;    /**< when it was started, then when it came up */
 	int64_t deadline_ms; /**< for LOADED, COMMITTED or the exit; 0: none */
@@ -122,7 +123,12 @@ void lifecycle_ready(struct lifecycle *lc, enum child_id child, int64_t now_ms);
  * while, with deadlines of its own. */
 bool lifecycle_is_idle(const struct lifecycle *lc, enum child_id child);
 
-/** A child's process is gone. @param code its exit status, or minus the signal that ended it */
+/** Did the child end because it wants to be started anew? */
+bool lifecycle_is_planned(enum child_id child, int code);
+
+/** A child's process is gone. One that wants to be started anew has not crashed: AutoRestart and
+ * its limits are for crashes, and a reload waits for it. It has the back-off of a crash.
+ * @param code its exit status, or minus the signal that ended it */
 void lifecycle_exited(struct lifecycle *lc, enum child_id child, int code, int64_t now_ms);
 
 /** A newer generation was read and shall come into force. */

@@ -82,16 +82,16 @@ static void stop(struct supervisor *s)
 	lifecycle_stop(&s->lifecycle, clock_mono_ms());
 }
 
-static void log_end(enum child_id id, int status, bool expected)
+/* @param code see lifecycle_exited() */
+static void log_end(enum child_id id, int code, bool expected)
 {
 	enum log_level level = expected ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR;
 
-	if (WIFSIGNALED(status))
-		log_line(level, "%s process: killed by signal %d (%s)", child_name(id),
-			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+	if (code < 0)
+		log_line(level, "%s process: killed by signal %d (%s)", child_name(id), -code,
+			 strsignal(-code));
 	else
-		log_line(level, "%s process: ended with status %d", child_name(id),
-			 WEXITSTATUS(status));
+		log_line(level, "%s process: ended with status %d", child_name(id), code);
 }
 
 static bool receive(struct supervisor *s, enum child_id id);
@@ -102,6 +102,7 @@ static void reap(struct supervisor *s)
 		enum child_id id = (enum child_id)i;
 		struct child *child = &s->child[i];
 		int status;
+		int code;
 
 		if (child->pid <= 0 || waitpid(child->pid, &status, WNOHANG) != child->pid)
 			continue;
@@ -109,15 +110,14 @@ static void reap(struct supervisor *s)
 		for (int turns = 0; turns < LAST_TURNS && receive(s, id); turns++)
 			;
 		supervisor_act(s);
-		log_end(id, status, s->lifecycle.stopping);
+		code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+		log_end(id, code, s->lifecycle.stopping || lifecycle_is_planned(id, code));
 		child->pid = -1;
 		supervisor_watchdog_exited(s, id);
 		if (child->sock >= 0)
 			(void)close(child->sock);
 		child->sock = -1;
-		lifecycle_exited(&s->lifecycle, id,
-				 WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status),
-				 clock_mono_ms());
+		lifecycle_exited(&s->lifecycle, id, code, clock_mono_ms());
 		supervisor_act(s);
 	}
 }

@@ -273,6 +273,10 @@ static void act(struct supervisor *s, const struct lifecycle_action *a)
 		log_line(LOG_LEVEL_WARNING, "%s process: starts again in %lld ms",
 			 child_name(a->child), (long long)a->delay_ms);
 		break;
+	case LIFECYCLE_STARTING_ANEW:
+		log_line(LOG_LEVEL_INFO, "%s process: starts anew, as it asked for, in %lld ms",
+			 child_name(a->child), (long long)a->delay_ms);
+		break;
 	case LIFECYCLE_GIVE_UP:
 		log_line(LOG_LEVEL_ERROR, "giving up: %s", a->reason);
 		break;

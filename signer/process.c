@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/faults.h"
-#include "config/handover.h"
 #include "config/logsetup.h"
 #include "config/question.h"
 #include "pkcs11/module.h"
@@ -432,7 +431,8 @@ static void say_ready_when_due(struct process *p, int64_t now_ms)
 {
 	if (atomic_load(&p->ready) || p->current == NULL)
 		return;
-	if (!watch_all_tried(p->current) && now_ms < p->ready_by_ms)
+	/* A token that hangs until we start anew must not keep the others from service for ever. */
+	if (!watch_all_tried(p->current) && now_ms < p->ready_by_ms && !atomic_load(&p->restart))
 		return;
 	atomic_store(&p->ready, true);
 	say(HANDOVER_READY, 0, NULL);

@@ -3,13 +3,15 @@
 #ifndef SIGNER_PROCESS_H
 #define SIGNER_PROCESS_H
 
+#include "config/handover.h"
+
 /** Exit statuses that the supervisor may meet. */
 enum {
 	SIGNER_EXIT_OK = 0,
 	SIGNER_EXIT_LOST =
 		69, /**< the supervisor is gone or breaks the protocol (EX_UNAVAILABLE) */
-	SIGNER_EXIT_FAILED = 71,  /**< no memory, no threads (EX_OSERR) */
-	SIGNER_EXIT_RESTART = 75, /**< a module needs a new process (EX_TEMPFAIL) */
+	SIGNER_EXIT_FAILED = 71,		     /**< no memory, no threads (EX_OSERR) */
+	SIGNER_EXIT_RESTART = HANDOVER_EXIT_RESTART, /**< a module needs a new process */
 };
 
 /** HANDOVER_CHECK_ARGUMENT. @return exit status */

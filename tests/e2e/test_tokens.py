@@ -238,6 +238,28 @@ class SoftHsm(Shared, TokenCase):
     def test_folder_away(self):
         self.lose_folder("C_Initialize: CKR_GENERAL_ERROR .*check PKCS11Module or the TokenTable")
 
+    def test_new_signer_processes_are_no_crashes(self):
+        """A reload with a key that the token lacks, and an absent token, cost a new signer process: not the service, where a
+        crash would end it."""
+        self.make("rsa")
+        daemon = self.start(AutoRestart="no")
+        since, pid = daemon.log_mark(), daemon.signer_pid()
+        self.write("KeyTable", f"rsa example.com:rsa:{self.uris['rsa']}\n"
+                   f"nokey example.com:nokey:{self.uris['rsa'].replace('rsa', 'nokey')}\n")
+        self.reload(daemon)
+        daemon.expect("signer process: starts anew, as it asked for, in 0 ms", since=since)
+        daemon.expect("key nokey cannot be used", since=since)
+        self.signed(daemon)
+        self.assertNotEqual(pid, daemon.signer_pid())
+        for _ in range(2):
+            since = daemon.log_mark()
+            os.rename(self.token.folder, self.token.folder + ".away")
+            self.deferred(daemon, "CKR_")
+            os.rename(self.token.folder + ".away", self.token.folder)
+            daemon.expect("signer process: starts anew", since=since)
+            self.back(daemon)
+        self.assertNotIn("ended with status", daemon.log())
+
 
 class Remote(Shared, TokenCase):
     kind = tokens.Remote

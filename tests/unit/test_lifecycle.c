@@ -37,6 +37,7 @@ static const char *actions(void)
 		[LIFECYCLE_RELOADED] = "reloaded",
 		[LIFECYCLE_RELOAD_FAILED] = "failed",
 		[LIFECYCLE_RESTARTING] = "restarting",
+		[LIFECYCLE_STARTING_ANEW] = "anew",
 		[LIFECYCLE_GIVE_UP] = "giveup",
 		[LIFECYCLE_EXIT] = "exit",
 	};
@@ -58,7 +59,7 @@ static const char *actions(void)
 						a.generation);
 		else if (a.what == LIFECYCLE_EXIT)
 			len += (size_t)snprintf(line + len, sizeof(line) - len, "(%d)", a.code);
-		else if (a.what == LIFECYCLE_RESTARTING)
+		else if (a.what == LIFECYCLE_RESTARTING || a.what == LIFECYCLE_STARTING_ANEW)
 			len += (size_t)snprintf(line + len, sizeof(line) - len, "(%s,%lld)",
 						child_name(a.child), (long long)a.delay_ms);
 		else if (a.what == LIFECYCLE_SPAWN || a.what == LIFECYCLE_STOP ||
@@ -462,6 +463,79 @@ static void auto_restart_rate_counts_within_its_time(void **state)
 	assert_string_equal(actions(), "giveup stop(milter)");
 }
 
+static void a_signer_that_wants_to_start_anew_has_not_crashed(void **state)
+{
+	struct lifecycle_options o = defaults;
+
+	(void)state;
+	o.max_restarts = 1;
+	o.rate_count = 1;
+	o.rate_period_ms = 3600000;
+	for (int allowed = 0; allowed < 2; allowed++) {
+		o.restart = allowed == 1;
+		in_service(&o);
+		for (int i = 0; i < 4; i++) {
+			lifecycle_exited(&lc, CHILD_SIGNER, 75, now);
+			assert_string_equal(actions(),
+					    "anew(signer,0) spawn(signer) load(signer,1)");
+			lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
+			lifecycle_committed(&lc, CHILD_SIGNER, 1);
+			lifecycle_ready(&lc, CHILD_SIGNER, now);
+			(void)actions();
+			now += LIFECYCLE_QUIET_MS;
+		}
+	}
+	lifecycle_exited(&lc, CHILD_SIGNER, -9, now); /* they did not use up what a crash has */
+	assert_string_equal(actions(), "restarting(signer,0) spawn(signer) load(signer,1)");
+	lifecycle_exited(&lc, CHILD_MILTER, 75, now); /* which may not ask for it */
+	assert_string_equal(actions(), "giveup stop(signer)");
+}
+
+static void a_signer_that_wants_to_start_anew_without_end_is_slowed_down(void **state)
+{
+	int64_t waited_ms = 0;
+
+	(void)state;
+	in_service(&defaults);
+	for (int i = 0; i < 20; i++) {
+		struct lifecycle_action a;
+
+		lifecycle_exited(&lc, CHILD_SIGNER, 75, now);
+		assert_true(lifecycle_next(&lc, &a));
+		waited_ms += a.delay_ms;
+		now += a.delay_ms;
+		lifecycle_tick(&lc, now);
+		lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
+		(void)actions();
+	}
+	assert_true(waited_ms > 10 * LIFECYCLE_BACKOFF_MAX_MS);
+}
+
+static void a_signer_that_wants_to_start_anew_ends_neither_a_start_nor_a_reload(void **state)
+{
+	(void)state;
+	begin(&defaults);
+	lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
+	lifecycle_loaded(&lc, CHILD_MILTER, 1, now);
+	(void)actions();
+	lifecycle_exited(&lc, CHILD_SIGNER, 75, now);
+	assert_string_equal(actions(), "anew(signer,0) spawn(signer) load(signer,1)");
+
+	in_service(&defaults);
+	lifecycle_reload(&lc, 2, now);
+	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
+	(void)actions();
+	lifecycle_exited(&lc, CHILD_SIGNER, 75, now);
+	assert_string_equal(actions(), "anew(signer,0) spawn(signer) load(signer,1)");
+	lifecycle_loaded(&lc, CHILD_MILTER, 2, now); /* the signer's vote is not its successor's */
+	assert_string_equal(actions(), "");
+	lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
+	lifecycle_committed(&lc, CHILD_SIGNER, 1);
+	assert_string_equal(actions(), "commit(signer,1) pair load(signer,2)");
+	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
+	assert_string_equal(actions(), "commit(signer,2) commit(milter,2) switched(2)");
+}
+
 static void a_stop_ends_the_milter_before_the_signer(void **state)
 {
 	(void)state;
@@ -548,6 +622,10 @@ int main(void)
 		cmocka_unit_test(without_auto_restart_a_death_ends_all),
 		cmocka_unit_test(auto_restart_count_is_a_limit),
 		cmocka_unit_test(auto_restart_rate_counts_within_its_time),
+		cmocka_unit_test(a_signer_that_wants_to_start_anew_has_not_crashed),
+		cmocka_unit_test(a_signer_that_wants_to_start_anew_without_end_is_slowed_down),
+		cmocka_unit_test(
+			a_signer_that_wants_to_start_anew_ends_neither_a_start_nor_a_reload),
 		cmocka_unit_test(a_stop_ends_the_milter_before_the_signer),
 		cmocka_unit_test(a_child_that_does_not_stop_is_killed),
 		cmocka_unit_test(a_second_stop_does_not_wait),

@@ -35,6 +35,7 @@
 	X(ERR_KEY_BAD, PERM, "private key is not usable")                                         \
 	X(ERR_KEY_TOO_SMALL, PERM, "key is smaller than MinimumKeyBits")                          \
 	X(ERR_KEY_CHANGED, TEMP, "key is another one than before")                                \
+	X(ERR_KEY_RATE, TEMP, "key is over its rate limit")                                       \
 	X(ERR_TOKEN_TIMEOUT, TEMP, "token did not answer in time")                                \
 	X(ERR_TOKEN_ABSENT, TEMP, "token is not present")                                         \
 	X(ERR_TOKEN_BUSY, TEMP, "token has no free session")                                      \

@@ -63,6 +63,7 @@ enum policy policy_for_signing(enum err e)
 	case ERR_TOKEN_LIED:
 	case ERR_MODULE:
 	case ERR_KEY_CHANGED:
+	case ERR_KEY_RATE:
 		return POLICY_TOKEN_FAILURE;
 	/* The message is one that cannot be signed. */
 	case ERR_LIMIT:
@@ -181,6 +182,7 @@ const char *reply_advice(enum err e)
 		[ERR_TOKEN_LIED] = "the token is faulty: take it out of service",
 		[ERR_MODULE] = "check PKCS11Module or the TokenTable",
 		[ERR_KEY_CHANGED] = "nothing, if the key was just replaced: the next try uses it",
+		[ERR_KEY_RATE] = "see who sends so much; raise TokenRateLimit if it is right",
 		[ERR_KEY_UNKNOWN] = "add the key to the KeyTable, then reload",
 		[ERR_KEY_MISSING] =
 			"check the key's URI or path in the KeyTable, and who may read it",

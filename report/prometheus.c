@@ -43,6 +43,7 @@ static const struct metric metrics[] = {
 	{ "tokens", "sessions", "hsmdkim_token_sessions", "gauge", "Sessions that are open.", "token", NULL },
 	{ "tokens", "queue", "hsmdkim_token_requests", "gauge", "Requests that wait or run.", "token", NULL },
 	{ "tokens", "signatures", "hsmdkim_signatures_total", "counter", "Signatures made.", "token", NULL },
+	{ "signer", "rate_limited", "hsmdkim_rate_limited_total", "counter", "Signatures refused because their key was over TokenRateLimit.", NULL, NULL },
 	{ "failures", "count", "hsmdkim_token_failures_total", "counter", "Requests that the token failed, by cause.", "token", NULL },
 };
 /* clang-format on */

@@ -17,7 +17,8 @@
 #define SECTION_WARNINGS "@warnings\ttext"
 
 /* The signer process's. */
-#define SECTION_SIGNER "=signer\t#keys\t#tokens\t#requests\t#request_bytes\t#file_signatures"
+#define SECTION_SIGNER                                                                             \
+	"=signer\t#keys\t#tokens\t#requests\t#request_bytes\t#file_signatures\t#rate_limited"
 #define SECTION_TOKENS                                                                             \
 	"@tokens\tname\tstate\t#up\tbreaker\t#retry_in_ms\t#pin_refused\t#sessions\t#sessions_max" \
 	"\t#queue\t#signatures\t#failures\t#p50_us\t#p99_us\tlast_error\t#last_error_age_s"

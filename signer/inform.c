@@ -22,6 +22,7 @@ static void add_status(const struct inform_view *v, struct buf *out)
 	report_number(out, v->under_way);
 	report_number(out, v->bytes_held);
 	report_number(out, histogram_read(&v->env->files_tally->latency).count);
+	report_number(out, ratelimit_refused(v->env->rates));
 	report_end_row(out);
 }
 
@@ -168,6 +169,7 @@ static void each_tally(const struct inform_view *v,
 
 static void add_metrics(const struct inform_view *v, struct buf *out)
 {
+	add_status(v, out);
 	add_tokens(v, out);
 	report_section(out, SECTION_FAILURES);
 	each_tally(v, add_failures, out);

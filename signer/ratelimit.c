@@ -17,6 +17,7 @@ struct ratelimit {
 	struct bucket *places;
 	size_t place_count; /* a power of two */
 	size_t used;
+	uint64_t refused;
 };
 
 struct ratelimit *ratelimit_new(void)
@@ -77,15 +78,12 @@ static void refill(struct bucket *b, int64_t count, int64_t period_ms, int64_t n
 	b->seen_ms = now_ms;
 }
 
-bool ratelimit_take(struct ratelimit *limit, struct slice key_name, int64_t count,
-		    int64_t period_ms, int64_t now_ms)
+static bool take(struct ratelimit *limit, struct slice key_name, int64_t count, int64_t period_ms,
+		 int64_t now_ms)
 {
 	uint64_t hash = hash_bytes(key_name) | 1; /* never 0 */
-	struct bucket *b;
+	struct bucket *b = find(limit->places, limit->place_count, hash);
 
-	if (count <= 0 || period_ms <= 0)
-		return true;
-	b = find(limit->places, limit->place_count, hash);
 	if (b->hash == 0) {
 		if (limit->used * 2 >= limit->place_count) {
 			if (!grow(limit))
@@ -100,4 +98,18 @@ bool ratelimit_take(struct ratelimit *limit, struct slice key_name, int64_t coun
 		return false;
 	b->left -= 1;
 	return true;
+}
+
+bool ratelimit_take(struct ratelimit *limit, struct slice key_name, int64_t count,
+		    int64_t period_ms, int64_t now_ms)
+{
+	bool may = count <= 0 || period_ms <= 0 || take(limit, key_name, count, period_ms, now_ms);
+
+	limit->refused += !may;
+	return may;
+}
+
+uint64_t ratelimit_refused(const struct ratelimit *limit)
+{
+	return limit->refused;
 }

@@ -25,4 +25,7 @@ void ratelimit_free(struct ratelimit **limit);
 NODISCARD bool ratelimit_take(struct ratelimit *limit, struct slice key_name, int64_t count,
 			      int64_t period_ms, int64_t now_ms);
 
+/** @return how many signatures ratelimit_take() refused, of all keys */
+uint64_t ratelimit_refused(const struct ratelimit *limit);
+
 #endif

@@ -291,7 +291,7 @@ static enum err check_rate(const struct request_env *env, const struct keyring *
 		return ERR_OK;
 	err_detail_set(detail, "the key has made %lld signatures in %lld ms (TokenRateLimit)",
 		       (long long)rate.count, (long long)rate.period_ms);
-	return ERR_TOKEN_BUSY;
+	return ERR_KEY_RATE;
 }
 
 /* A signature with a key file that is open takes a fraction of a millisecond and waits for nothing.

@@ -214,6 +214,61 @@ class Control(Base):
         self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
 
 
+class RateLimit(Base):
+    """TokenRateLimit: three at once, then one each two seconds."""
+    limit = {"TokenRateLimit": "3/6s"}
+
+    def assert_limited(self, daemon, selector):
+        """Ten messages at once are too many; the last one that is sent is refused. @return how many were"""
+        since = daemon.log_mark()
+        started = time.monotonic()
+        outcomes = []
+        while len(outcomes) < 10 or outcomes[-1].signatures:
+            outcomes.append(daemon.send(harness.MESSAGE))
+        room = 3 + (time.monotonic() - started) / 2
+        refused = [outcome for outcome in outcomes if not outcome.signatures]
+        self.assertTrue(3 <= len(outcomes) - len(refused) <= room, f"{len(refused)} of {len(outcomes)} deferred, there is room for {room}")
+        for outcome in outcomes:
+            if outcome.signatures:
+                self.assert_signed(outcome, (selector,))
+            else:
+                self.assertEqual(b"451 4.7.0 resource unavailable", outcome.reply)
+        daemon.expect(rf"cannot sign: d=example\.com s={selector} [^\n]*key is over its rate limit: the key has made 3 signatures in 6000 ms "
+                      r"\(TokenRateLimit\); deferred \(On-TokenFailure\); see who sends so much; raise TokenRateLimit", since=since)
+        return len(refused)
+
+    def assert_counted(self, count):
+        self.assertEqual(count, self.ask("status")["signer"]["rate_limited"])
+        self.assertIn(f"\nhsmdkim_rate_limited_total {count}\n", self.ctl("metrics"))
+
+    def test_one_key_of_a_token_is_over_its_limit(self):
+        daemon = self.token_daemon({**self.control, **self.limit}, keys=("rsa2048",), allowed=["key is over its rate limit"])
+        self.zone["ed25519._domainkey.example.org"] = self.token.record("ed25519")
+        with open(self.path("KeyTable"), "a", encoding="ascii") as file:
+            file.write(f"ed25519 example.org:ed25519:{self.token.uris['ed25519']}\n")
+        with open(self.path("SigningTable"), "a", encoding="ascii") as file:
+            file.write("*@example.org ed25519\n")
+        self.ctl("reload")
+        self.all_up()
+        count = self.assert_limited(daemon, "rsa2048")
+        self.assert_counted(count)
+        self.assertEqual("key is over its rate limit", self.ask("keys", "rsa2048")["keys"][0]["last_error"])
+        # The token is well, and so are its other keys.
+        row = self.token_row()
+        self.assertEqual(("in service", "closed", 0), tuple(row[name] for name in ("state", "breaker", "failures")))
+        other = harness.MESSAGE.replace(b"alice@example.com", b"alice@example.org")
+        for _ in range(3):
+            self.assert_signed(daemon.send(other), ("ed25519",))
+        self.assertEqual("", self.ask("keys", "ed25519")["keys"][0]["last_error"])
+        self.assert_signed(harness.wait_for(lambda: next(filter(lambda o: o.signatures, [daemon.send(harness.MESSAGE)]), None), 20,
+                                            "it signs again"))
+        self.assertEqual("", self.ask("keys", "rsa2048")["keys"][0]["last_error"])
+
+    def test_a_key_file(self):
+        daemon = self.file_key_daemon({**self.control, **self.limit}, allowed=["key is over its rate limit"])
+        self.assert_counted(self.assert_limited(daemon, "sel"))
+
+
 class Idle(Base, faultcase.FaultCase):
     def test_a_dead_token_is_seen_before_mail_meets_it(self):
         """Nobody sends mail; the token is signed with every 20 s, with a key that was only opened so far."""

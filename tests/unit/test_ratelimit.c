@@ -40,6 +40,7 @@ static void a_burst_of_count_passes_then_nothing(void **state)
 	assert_false(take("k", 299)); /* one comes back each 200 ms */
 	assert_true(take("k", 300));
 	assert_false(take("k", 301));
+	assert_int_equal(ratelimit_refused(limit), 3);
 }
 
 static void a_pause_fills_the_bucket_and_no_more(void **state)

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "config/settings.h"
 #include "dkim/address.h"
+#include "dkim/idn.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -179,28 +180,48 @@ static enum err from_ours(struct work *w, bool *ret_ours)
 
 static enum err single_key(struct work *w, struct slice key_domain, bool parent)
 {
-	struct slice identity = { "", 0 };
-	char *text;
+	size_t len = key_domain.len + 1;
+	char *at = arena_alloc(w->arena, len);
 
-	if (parent) {
-		text = arena_alloc(w->arena, key_domain.len + 1);
-		if (text == NULL)
-			return ERR_NOMEM;
-		text[0] = '@';
-		memcpy(text + 1, key_domain.ptr, key_domain.len);
-		identity = slice_of(text, key_domain.len + 1);
-	}
-	w->d->keys[0] = (struct signtable_match){ .key_name = { "", 0 }, .identity = identity };
+	if (at == NULL)
+		return ERR_NOMEM;
+	at[0] = '@';
+	memcpy(at + 1, key_domain.ptr, key_domain.len);
+	w->d->keys[0] = (struct signtable_match){ .key_name = { "", 0 },
+						  .identity = slice_of(at, parent ? len : 0) };
 	w->d->keys_count = 1;
-	w->d->key_domain = key_domain;
+	w->d->key_domain = slice_of(at + 1, key_domain.len);
 	return ERR_OK;
 }
 
-static enum err holds_or_star(const struct dataset *set, struct slice key, bool *ret_holds)
+/* @param ret_name which spelling the set has; untouched when none */
+static enum err holds_domain(const struct dataset *set, const struct idn_spellings *domain,
+			     struct slice *ret_name, bool *ret_holds)
 {
-	enum err err = dataset_holds(set, key, ret_holds);
+	enum err err = ERR_OK;
 
-	return err == ERR_OK && !*ret_holds ? dataset_holds(set, SLICE_LIT("*"), ret_holds) : err;
+	*ret_holds = false;
+	for (size_t i = 0; i < domain->count && err == ERR_OK && !*ret_holds; i++) {
+		if (domain->names[i].len != 0)
+			err = dataset_holds(set, domain->names[i], ret_holds);
+		if (*ret_holds)
+			*ret_name = domain->names[i];
+	}
+	return err;
+}
+
+/* @return false: it has no parent */
+static bool make_parent(struct idn_spellings *domain)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < domain->count; i++) {
+		struct slice *name = &domain->names[i];
+
+		*name = slice_sub(*name, slice_find(*name, '.') + 1, name->len);
+		any = any || name->len != 0;
+	}
+	return any;
 }
 
 static void note_not_listed(struct work *w, const char *what, struct slice domain)
@@ -216,22 +237,24 @@ static void note_not_listed(struct work *w, const char *what, struct slice domai
  * says that no parent matched even when it was not asked to look. */
 static enum err find_single(struct work *w, struct slice domain)
 {
-	struct slice parent = domain;
+	struct idn_spellings names;
+	struct slice listed = domain;
 	bool found = false;
-	enum err err = holds_or_star(w->rules->domain, domain, &found);
+	bool parent = false;
+	enum err err;
 
+	idn_spell(domain, &names);
+	err = holds_domain(w->rules->domain, &names, &listed, &found);
+	if (err == ERR_OK && !found)
+		err = dataset_holds(w->rules->domain, SLICE_LIT("*"), &found);
 	if (err == ERR_OK && !found)
 		note_not_listed(w, "domain", domain);
-	while (err == ERR_OK && !found && w->rules->sub_domains) {
-		size_t dot = slice_find(parent, '.');
-
-		if (dot == parent.len)
-			break;
-		parent = slice_sub(parent, dot + 1, parent.len);
-		err = dataset_holds(w->rules->domain, parent, &found);
+	while (err == ERR_OK && !found && w->rules->sub_domains && make_parent(&names)) {
+		parent = true;
+		err = holds_domain(w->rules->domain, &names, &listed, &found);
 	}
 	if (err == ERR_OK && found)
-		return single_key(w, parent, parent.len != domain.len);
+		return single_key(w, listed, parent);
 	if (err == ERR_OK)
 		note_not_listed(w, "subdomain", domain);
 	return err;
@@ -450,6 +473,15 @@ static enum err decide_known(struct work *w, const struct author *author)
 	return err;
 }
 
+static enum err is_exempt(const struct work *w, bool *ret_exempt)
+{
+	struct idn_spellings names;
+	struct slice listed;
+
+	idn_spell(w->d->author_domain, &names);
+	return holds_domain(w->rules->exempt_domains, &names, &listed, ret_exempt);
+}
+
 static void note_exempt(struct work *w)
 {
 	char domain[SHOWN_BYTES];
@@ -475,7 +507,7 @@ enum err decide(const struct decide_rules *rules, const struct decide_input *inp
 	take_addr(&w);
 	err = find_author(&w, &author);
 	if (err == ERR_OK)
-		err = dataset_holds(rules->exempt_domains, author.first.domain, &exempt);
+		err = is_exempt(&w, &exempt);
 	if (err != ERR_OK && err != ERR_NO_SENDER)
 		return err;
 	if (exempt) {

@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "config/settings.h"
-#include "dkim/address.h"
+#include "dkim/idn.h"
 
 #include <string.h>
 
@@ -111,8 +111,7 @@ static struct slice usable_identity(struct slice identity, struct slice domain)
 {
 	size_t at = slice_rfind(identity, '@');
 
-	if (at == identity.len ||
-	    !dkim_domain_in(slice_sub(identity, at + 1, identity.len), domain))
+	if (at == identity.len || !idn_in(slice_sub(identity, at + 1, identity.len), domain))
 		return (struct slice){ "", 0 };
 	return identity;
 }

@@ -4,6 +4,7 @@
 #include "dkim/domain.h"
 
 #include <idn2.h>
+#include <string.h>
 
 static enum err store(struct slice ascii, struct idn_name *ret_name)
 {
@@ -47,6 +48,65 @@ enum err idn_to_ascii(struct slice domain, struct idn_name *ret_name)
 	memcpy(utf8, domain.ptr, domain.len);
 	utf8[domain.len] = '\0';
 	return convert(utf8, ret_name);
+}
+
+enum err idn_for_wire(struct slice domain, struct idn_name *room, struct slice *ret_name)
+{
+	enum err e;
+
+	if (slice_is_ascii(domain)) {
+		*ret_name = domain;
+		return ERR_OK;
+	}
+	e = idn_to_ascii(domain, room);
+	if (e == ERR_OK)
+		*ret_name = slice_of(room->text, room->len);
+	return e;
+}
+
+static bool has_a_label(struct slice domain)
+{
+	struct slice label;
+
+	while (slice_next(&domain, '.', &label))
+		if (slice_istarts(label, SLICE_LIT("xn--")))
+			return true;
+	return false;
+}
+
+static void add_spelling(struct idn_spellings *s, struct slice name)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (slice_eq(s->names[i], name))
+			return;
+	s->names[s->count++] = name;
+}
+
+static void add_unicode(struct idn_spellings *s)
+{
+	char *utf8 = NULL;
+	size_t len;
+
+	if (idn2_to_unicode_8z8z(s->ascii.text, &utf8, IDN2_NONTRANSITIONAL) != IDN2_OK)
+		return;
+	len = strlen(utf8);
+	if (len < sizeof(s->unicode)) {
+		memcpy(s->unicode, utf8, len + 1);
+		add_spelling(s, slice_of(s->unicode, len));
+	}
+	idn2_free(utf8);
+}
+
+void idn_spell(struct slice domain, struct idn_spellings *ret)
+{
+	ret->names[0] = domain;
+	ret->count = 1;
+	if (slice_is_ascii(domain) && !has_a_label(domain))
+		return;
+	if (idn_to_ascii(domain, &ret->ascii) != ERR_OK)
+		return;
+	add_spelling(ret, slice_of(ret->ascii.text, ret->ascii.len));
+	add_unicode(ret);
 }
 
 static bool both_to_ascii(struct slice a, struct slice b, struct idn_name *ret_a,

@@ -20,10 +20,34 @@ struct idn_name {
  */
 NODISCARD enum err idn_to_ascii(struct slice domain, struct idn_name *ret_name);
 
+#define IDN_SPELLINGS_MAX 3u
+
+/** What a table may call a domain. */
+struct idn_spellings {
+	struct slice names[IDN_SPELLINGS_MAX]; /**< none twice; the first is the name as given */
+	size_t count;
+	struct idn_name ascii; /**< private: names points into both */
+	char unicode[4 * LIMIT_DOMAIN_BYTES + 1];
+};
+
+/** The name as given and, when a label of it is internationalised, its A-labels and its U-labels
+ * as the mapping leaves them (lower case, NFC). Other names cost a look at their bytes.
+ * @param domain lives as long as *ret; what is no name has one spelling */
+void idn_spell(struct slice domain, struct idn_spellings *ret);
+
 /** The same name, whichever way each is spelled. */
 bool idn_equal(struct slice a, struct slice b);
 
 /** domain is parent or below it, label by label, whichever way each is spelled. */
 bool idn_in(struct slice domain, struct slice parent);
+
+/**
+ * A name as a signature has it, and as a path may have it: A-labels when it is internationalised,
+ * else as given, case and all.
+ * @param room    for the A-labels
+ * @param ret_name domain itself, or in room
+ * @return as idn_to_ascii()
+ */
+NODISCARD enum err idn_for_wire(struct slice domain, struct idn_name *room, struct slice *ret_name);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "dkim/domain.h"
 #include "dkim/hdrinput.h"
+#include "dkim/idn.h"
 #include "dkim/qp.h"
 #include "dkim/sigwriter.h"
 
@@ -27,25 +28,48 @@ struct hlist {
 	size_t count;
 };
 
+/* The names of a request as they are written. */
+struct wire_names {
+	struct slice domain;
+	struct slice selector;
+	struct slice identity_local;
+	struct slice identity_domain; /* empty: no i= */
+	struct idn_name room[3];
+};
+
+static enum err wire_name(struct slice given, struct idn_name *room, struct slice *ret_name)
+{
+	enum err e = dkim_domain_valid(given) ? idn_for_wire(given, room, ret_name) : ERR_SYNTAX;
+
+	return e == ERR_LIMIT ? ERR_SYNTAX : e;
+}
+
+static enum err read_names(const struct dkim_sign_request *request, struct wire_names *ret_names)
+{
+	size_t at = slice_rfind(request->identity, '@');
+	enum err e = wire_name(request->domain, &ret_names->room[0], &ret_names->domain);
+
+	if (e == ERR_OK)
+		e = wire_name(request->selector, &ret_names->room[1], &ret_names->selector);
+	ret_names->identity_local = slice_sub(request->identity, 0, at);
+	ret_names->identity_domain = SLICE_LIT("");
+	if (e != ERR_OK || request->identity.len == 0)
+		return e;
+	e = wire_name(slice_sub(request->identity, at + 1, request->identity.len),
+		      &ret_names->room[2], &ret_names->identity_domain);
+	if (e == ERR_OK && !dkim_domain_in(ret_names->identity_domain, ret_names->domain))
+		e = ERR_SYNTAX;
+	return e;
+}
+
 static enum err check_request(const struct dkim_sign_params *params,
 			      const struct dkim_sign_request *request)
 {
-	size_t at = slice_rfind(request->identity, '@');
-
 	if (!dkim_alg_info(request->alg)->may_sign)
 		return ERR_NOT_SUPPORTED;
 	if (params->now < 0 || params->now > TIME_MAX || params->ttl_s < 0 ||
 	    params->ttl_s > TIME_MAX - params->now)
 		return ERR_RANGE;
-	if (!dkim_domain_valid(request->domain) || !dkim_domain_valid(request->selector))
-		return ERR_SYNTAX;
-	if (request->identity.len == 0)
-		return ERR_OK;
-	if (at == request->identity.len ||
-	    !dkim_domain_valid(slice_sub(request->identity, at + 1, request->identity.len)) ||
-	    !dkim_domain_in(slice_sub(request->identity, at + 1, request->identity.len),
-			    request->domain))
-		return ERR_SYNTAX;
 	return ERR_OK;
 }
 
@@ -84,16 +108,16 @@ static void write_canon(struct sigwriter *w, const struct dkim_sign_params *para
 	sigwriter_tag(w, "c", slice_str(value));
 }
 
-static enum err write_identity(struct sigwriter *w, struct slice identity)
+static enum err write_identity(struct sigwriter *w, const struct wire_names *names)
 {
 	AUTO(buf_done) struct buf value;
-	size_t at = slice_rfind(identity, '@');
 	struct slice text;
 	enum err e;
 
 	buf_init(&value, LIMIT_SIG_HEADER_OUT_BYTES);
-	dkim_qp_encode(slice_sub(identity, 0, at), SLICE_LIT(""), &value);
-	buf_add(&value, slice_sub(identity, at, identity.len));
+	dkim_qp_encode(names->identity_local, SLICE_LIT(""), &value);
+	buf_add_ch(&value, '@');
+	buf_add(&value, names->identity_domain);
 	e = buf_finish(&value, &text);
 	if (e == ERR_OK)
 		sigwriter_tag(w, "i", text);
@@ -151,20 +175,24 @@ static enum err write_tags(struct sigwriter *w, const struct hdrstore *headers,
 			   const struct dkim_sign_params *params,
 			   const struct dkim_sign_request *request, const struct hlist *list)
 {
-	enum err e = ERR_OK;
+	struct wire_names names;
+	enum err e = read_names(request, &names);
+
+	if (e != ERR_OK)
+		return e;
 
 	sigwriter_tag(w, "v", SLICE_LIT("1"));
 	sigwriter_tag(w, "a", dkim_alg_info(request->alg)->name);
 	write_canon(w, params);
-	sigwriter_tag(w, "d", request->domain);
-	sigwriter_tag(w, "s", request->selector);
+	sigwriter_tag(w, "d", names.domain);
+	sigwriter_tag(w, "s", names.selector);
 	sigwriter_tag_u64(w, "t", (uint64_t)params->now);
 	if (params->write_query)
 		sigwriter_tag(w, "q", SLICE_LIT("dns/txt"));
 	if (params->ttl_s != 0)
 		sigwriter_tag_u64(w, "x", (uint64_t)(params->now + params->ttl_s));
-	if (request->identity.len != 0)
-		e = write_identity(w, request->identity);
+	if (names.identity_domain.len != 0)
+		e = write_identity(w, &names);
 	if (params->request_reports)
 		sigwriter_tag(w, "r", SLICE_LIT("y"));
 	if (e == ERR_OK)

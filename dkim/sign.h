@@ -31,7 +31,9 @@ struct dkim_sign_params {
 };
 
 struct dkim_sign_request {
-	struct slice domain;   /**< d=, A-labels or U-labels as the table says */
+	/* Names may be in U-labels. A-labels are written, which are right in all mail: U-labels
+	 * would make the header 8-bit (RFC 6376 section 3.5, RFC 8616 section 3). */
+	struct slice domain;   /**< d= */
 	struct slice selector; /**< s= */
 	struct slice
 		identity; /**< i=, "local@domain" or "@domain"; empty: none; must be in domain */

@@ -5,7 +5,8 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "dkim/address.h"
+#include "dkim/domain.h"
+#include "dkim/idn.h"
 #include "keytable/keyref.h"
 #include "keytable/lmdbfile.h"
 
@@ -152,15 +153,20 @@ size_t keytable_count(const struct keytable *table)
 static enum err find_value(const struct keytable *table, struct slice name, struct buf *room,
 			   struct slice *ret_value)
 {
+	struct idn_spellings names; /* "%" in the SigningTable makes a domain a key's name */
 	struct dataset_row row;
-	uint32_t cursor = 0;
-	enum err e;
+	uint32_t cursor;
+	enum err e = ERR_NOT_FOUND;
 
 	if (table->set == NULL) {
 		*ret_value = slice_str(table->single);
 		return name.len == 0 ? ERR_OK : ERR_KEY_UNKNOWN;
 	}
-	e = dataset_read(table->set, name, &cursor, room, &row);
+	idn_spell(name, &names);
+	for (size_t i = 0; i < names.count && e == ERR_NOT_FOUND; i++) {
+		cursor = 0;
+		e = dataset_read(table->set, names.names[i], &cursor, room, &row);
+	}
 	if (e == ERR_OK)
 		*ret_value = row.value;
 	return e == ERR_NOT_FOUND ? ERR_KEY_UNKNOWN : e;
@@ -215,19 +221,25 @@ static enum err fill_row(struct slice name, struct slice value, struct slice fro
 			 struct keytable_row *ret_row, char **ret_domain, char **ret_ref)
 {
 	struct keytable_row row = { .name = name };
+	struct idn_name room;
 	struct slice domain;
+	struct slice wire;
 	char *filled_domain;
 	char *filled_ref;
+	bool follows;
 
 	if (keyref_parse(value, &row, NULL) != ERR_OK || (live && row.kind == KEYREF_PEM))
 		return ERR_CONFIG; /* others were checked at load */
-	domain = slice_eq(row.domain, SLICE_LIT("%")) ? from_domain : row.domain;
-	if (!dkim_domain_valid(domain))
+	follows = slice_eq(row.domain, SLICE_LIT("%"));
+	domain = follows ? from_domain : row.domain;
+	if (!dkim_domain_valid(domain) || idn_for_wire(domain, &room, &wire) != ERR_OK)
 		return ERR_DENIED;
-	filled_domain = live ? domain_and_value(domain, value, &value) : slice_dup(domain);
+	filled_domain = live ? domain_and_value(wire, value, &value) : slice_dup(wire);
 	if (filled_domain != NULL && live)
 		(void)!keyref_parse(value, &row, NULL); /* the same once more, over the copy */
-	filled_ref = filled_domain != NULL ? fill_ref(&row, slice_str(filled_domain)) : NULL;
+	/* One directory for all spellings of a sender; a row's own domain is spelled as its path.
+	 */
+	filled_ref = filled_domain != NULL ? fill_ref(&row, follows ? wire : row.domain) : NULL;
 	if (filled_ref == NULL) {
 		free(filled_domain);
 		return ERR_NOMEM;

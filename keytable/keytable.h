@@ -51,8 +51,9 @@ NODISCARD enum err keytable_check(const struct keytable *table, struct err_detai
 size_t keytable_count(const struct keytable *table);
 
 /**
- * @param from_domain  what "%" stands for
- * @param ret_domain   d= with "%" replaced; NUL-terminated, caller frees
+ * @param name         also found in another spelling when it is an internationalised domain
+ * @param from_domain  what "%" stands for, in A-labels, whichever way it is spelled here
+ * @param ret_domain   d= with "%" replaced, in A-labels; NUL-terminated, caller frees
  * @param ret_row      lives as long as the table; of a live one: as long as *ret_domain
  * @param ret_ref      key reference with "%" replaced (only in paths that start with "/"; a domain
  * that is not dkim_domain_valid() is refused, so no path can be made with it); caller frees

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/text.h"
+#include "dkim/idn.h"
 #include "keytable/lmdbfile.h"
 #include "keytable/rowdoubt.h"
 
@@ -182,7 +183,8 @@ enum err signtable_each_doubt(const struct signtable *table,
 /* One look-up of an author, while it runs. */
 struct search {
 	const struct signtable *table;
-	struct slice domain;
+	struct slice domain;	    /* as the message spells it */
+	struct idn_spellings hosts; /* as the table may spell it */
 	bool multiple;
 	struct arena *arena;
 	struct signtable_match *matches;
@@ -280,65 +282,141 @@ static enum err look_up(struct search *s, struct slice key)
 	return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
+/* user@host in each spelling, then host. */
+static enum err look_up_hosts(struct search *s, char *at, size_t user_len)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; i < s->hosts.count && e == ERR_OK; i++) {
+		struct slice host = s->hosts.names[i];
+
+		if (host.len == 0) /* this spelling has no parent left */
+			continue;
+		memcpy(at + user_len, host.ptr, host.len);
+		e = look_up(s, slice_of(at, user_len + host.len));
+	}
+	for (size_t i = 0; i < s->hosts.count && e == ERR_OK; i++)
+		if (s->hosts.names[i].len != 0)
+			e = look_up(s, s->hosts.names[i]);
+	return e;
+}
+
+/* "a.b" and ".a.b" become ".b". @return false: there is no parent */
+static bool climb(struct search *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->hosts.count; i++) {
+		struct slice *host = &s->hosts.names[i];
+		size_t dot = slice_find(slice_sub(*host, 1, host->len), '.') + 1;
+
+		*host = slice_sub(*host, dot, host->len);
+		any = any || host->len != 0;
+	}
+	return any;
+}
+
+/* "local@", and room behind it for the longest spelling. */
+static char *user_at(struct search *s, struct slice local)
+{
+	size_t longest = 1;
+	char *at;
+
+	for (size_t i = 0; i < s->hosts.count; i++)
+		if (s->hosts.names[i].len > longest)
+			longest = s->hosts.names[i].len;
+	at = arena_alloc(s->arena, local.len + 1 + longest);
+	if (at == NULL)
+		return NULL;
+	if (local.len != 0)
+		memcpy(at, local.ptr, local.len);
+	at[local.len] = '@';
+	return at;
+}
+
 /* OpenDKIM's order: user@host, host, then user@.parent and .parent for each parent, user@*, *. */
 static enum err look_up_forms(struct search *s, struct slice local)
 {
-	struct slice parent = s->domain;
-	char *at = arena_alloc(s->arena, local.len + 1 + s->domain.len + 1);
+	char *at = user_at(s, local);
 	size_t user_len = local.len + 1;
 	enum err e;
 
 	if (at == NULL)
 		return ERR_NOMEM;
-	if (local.len != 0)
-		memcpy(at, local.ptr, local.len);
-	at[local.len] = '@';
-	memcpy(at + user_len, parent.ptr, parent.len);
-	e = look_up(s, slice_of(at, user_len + parent.len));
-	if (e == ERR_OK)
-		e = look_up(s, parent);
-	while (e == ERR_OK) {
-		size_t dot = slice_find(slice_sub(parent, 1, parent.len), '.') + 1;
-
-		if (dot >= parent.len)
-			break;
-		parent = slice_sub(parent, dot, parent.len);
-		memcpy(at + user_len, parent.ptr, parent.len);
-		e = look_up(s, slice_of(at, user_len + parent.len));
-		if (e == ERR_OK)
-			e = look_up(s, parent);
-	}
+	do
+		e = look_up_hosts(s, at, user_len);
+	while (e == ERR_OK && climb(s));
 	at[user_len] = '*';
 	if (e == ERR_OK)
 		e = look_up(s, slice_of(at, user_len + 1));
 	return e == ERR_OK ? look_up(s, SLICE_LIT("*")) : e;
 }
 
-static enum err look_up_whole(struct search *s, struct slice local)
+/* The first row, in file order, that matches one of the addresses. */
+static enum err next_pattern(const struct search *s, const struct slice *addresses,
+			     uint32_t *cursor, struct dataset_row *ret_row)
 {
-	char *address = arena_alloc(s->arena, local.len + 1 + s->domain.len);
+	uint32_t from = *cursor;
+	bool found = false;
 
-	if (address == NULL)
-		return ERR_NOMEM;
-	if (local.len != 0)
-		memcpy(address, local.ptr, local.len);
-	address[local.len] = '@';
-	memcpy(address + local.len + 1, s->domain.ptr, s->domain.len);
-	return look_up(s, slice_of(address, local.len + 1 + s->domain.len));
+	for (size_t i = 0; i < s->hosts.count; i++) {
+		struct dataset_row row;
+		uint32_t behind = from;
+		enum err e = dataset_next(s->table->set, addresses[i], &behind, &row);
+
+		if (e != ERR_OK && e != ERR_NOT_FOUND)
+			return e;
+		if (e == ERR_NOT_FOUND || (found && behind >= *cursor))
+			continue;
+		found = true;
+		*cursor = behind;
+		*ret_row = row;
+	}
+	return found ? ERR_OK : ERR_NOT_FOUND;
+}
+
+static enum err look_up_patterns(struct search *s, struct slice local)
+{
+	struct slice addresses[IDN_SPELLINGS_MAX];
+	struct dataset_row row = { 0 };
+	uint32_t cursor = 0;
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; i < s->hosts.count; i++) {
+		struct slice host = s->hosts.names[i];
+		char *at = user_at(s, local);
+
+		if (at == NULL)
+			return ERR_NOMEM;
+		memcpy(at + local.len + 1, host.ptr, host.len);
+		addresses[i] = slice_of(at, local.len + 1 + host.len);
+	}
+	while (e == ERR_OK && (s->multiple || s->count == 0)) {
+		e = next_pattern(s, addresses, &cursor, &row);
+		if (e == ERR_OK)
+			e = add_match(s, row.value);
+	}
+	return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
 enum err signtable_find(const struct signtable *table, struct slice local, struct slice domain,
 			bool multiple, struct arena *arena, struct signtable_match *matches,
 			size_t max, size_t *ret_count)
 {
-	struct search s = { table, domain, multiple, arena, matches, max, 0 };
+	struct search s = { .table = table,
+			    .domain = domain,
+			    .multiple = multiple,
+			    .arena = arena,
+			    .matches = matches,
+			    .max = max };
 	enum err e;
 
 	if (domain.len == 0) {
 		*ret_count = 0;
 		return ERR_OK;
 	}
-	e = signtable_is_pattern(table) ? look_up_whole(&s, local) : look_up_forms(&s, local);
+	idn_spell(domain, &s.hosts);
+	e = signtable_is_pattern(table) ? look_up_patterns(&s, local) : look_up_forms(&s, local);
 	if (e == ERR_OK)
 		*ret_count = s.count;
 	return e;

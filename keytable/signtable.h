@@ -25,7 +25,8 @@ bool signtable_is_pattern(const struct signtable *table);
 size_t signtable_count(const struct signtable *table);
 
 /**
- * @param local, domain the sender; compared without ASCII case
+ * @param local, domain the sender; compared without ASCII case. A row matches in whichever way it
+ * spells an internationalised domain (idn_spell())
  * @param multiple      all matches (MultipleSignatures), the same key name once; otherwise the
  * first
  * @param max           room in matches

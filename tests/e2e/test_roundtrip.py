@@ -10,7 +10,9 @@ import verifiers
 CANONS = ("simple/simple", "simple/relaxed", "relaxed/simple", "relaxed/relaxed")
 DOMAINS = ("example.com", "sub.example.com", "bücher.example", "xn--bcher-kva.example")
 SELECTORS = ("rsa2048", "ed25519")
-SIGNING_TABLE = "".join(f"*@{domain} {key}\n" for key in SELECTORS for domain in DOMAINS)
+# OpenDKIM needs a row for each spelling of a domain.
+LISTED = DOMAINS if harness.FILTER == "opendkim" else [domain for domain in DOMAINS if "xn--" not in domain]
+SIGNING_TABLE = "".join(f"*@{domain} {key}\n" for key in SELECTORS for domain in LISTED)
 
 
 def chunkings(body):
@@ -68,7 +70,8 @@ class RoundTrip(harness.Case):
             return
         tags = [verifiers.tags_of(value) for value in outcome.signatures]
         self.assertEqual(sorted(self.selectors), sorted(tag["s"] for tag in tags))
-        self.assertEqual({sample.domain}, {tag["d"] for tag in tags})
+        written = sample.domain if harness.FILTER == "opendkim" else verifiers.dns_name(sample.domain)
+        self.assertEqual({written}, {tag["d"] for tag in tags})
         self.assertEqual({canon}, {tag["c"] for tag in tags})
         for (name, selector), verdict in judges.verdicts(outcome.message.wire(), self.selectors).items():
             known = messages.disagreement(sample.name, name, canon, selector)

@@ -505,7 +505,7 @@ class Hostile(VerifyCase):
         signature, _, rest = raw.partition(b"\r\nFrom:")
         without_from = re.sub(rb"\bfrom\b", b"x-from", signature) + b"\r\nFrom:" + rest
         self.assert_result(daemon, without_from, "permerror", "header list missing required entries")
-        long = re.sub(rb" h=", b" h=" + b"x:" * 300, raw, count=1)
+        long = re.sub(rb" h=", b" h=" + b"x:" * 2300, raw, count=1)
         self.assert_result(daemon, long, "permerror", "header list too long")
         self.assert_result(daemon, re.sub(rb" h=", b" h=:", raw, count=1), "permerror")
         itself = re.sub(rb" h=", b" h=dkim-signature:", raw, count=1)

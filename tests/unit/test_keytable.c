@@ -113,6 +113,52 @@ static void percent_becomes_the_domain_in_absolute_paths_only(void **state)
 	}
 }
 
+/* d= is written in A-labels, and all spellings of a sender share one directory. */
+static void an_internationalised_domain_is_one_domain(void **state)
+{
+	static const struct {
+		const char *name, *from, *domain, *ref;
+	} cases[] = {
+		{ "n", "m\xc3\xbcnchen.example", "xn--mnchen-3ya.example",
+		  "/k/xn--mnchen-3ya.example" },
+		{ "n", "M\xc3\x9cnchen.example", "xn--mnchen-3ya.example",
+		  "/k/xn--mnchen-3ya.example" },
+		{ "n", "xn--mnchen-3ya.example", "xn--mnchen-3ya.example",
+		  "/k/xn--mnchen-3ya.example" },
+		/* what the row itself says is taken as it is */
+		{ "fix", "a.example", "xn--mnchen-3ya.example", "/k/m\xc3\xbcnchen.example" },
+		/* a name that "%" made */
+		{ "xn--bcher-kva.example", "a.example", "a.example", "/k/u" },
+		{ "B\xc3\x9c"
+		  "cher.example",
+		  "a.example", "a.example", "/k/u" },
+	};
+	AUTO(files_free) struct files *files = files_new_real();
+	AUTO(keytable_free)
+	struct keytable *t = open_ok(table("", "n %:s:/k/%\n"
+					       "fix m\xc3\xbcnchen.example:s:/k/%\n"
+					       "b\xc3\xbc"
+					       "cher.example a.example:s:/k/u\n"),
+				     files);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct keytable_row row;
+		char *domain = NULL;
+		char *ref = NULL;
+
+		assert_int_equal(keytable_find(t, slice_str(cases[i].name),
+					       slice_str(cases[i].from), &row, &domain, &ref),
+				 ERR_OK);
+		assert_string_equal(domain, cases[i].domain);
+		assert_string_equal(ref, cases[i].ref);
+		free(domain);
+		free(ref);
+	}
+	assert_true(keytable_has(t, SLICE_LIT("xn--bcher-kva.example")));
+	assert_false(keytable_has(t, SLICE_LIT("xn--mnchen-3ya.example")));
+}
+
 static void a_hostile_author_domain_makes_no_path(void **state)
 {
 	static const struct slice domains[] = {
@@ -125,6 +171,8 @@ static void a_hostile_author_domain_makes_no_path(void **state)
 		SLICE_INIT("a\0b"),
 		SLICE_INIT("a b"),
 		SLICE_INIT("-%s%n:x"),
+		SLICE_INIT("\xe2\x80\x8b.example"),
+		SLICE_INIT("\xe3\x80\x82\xe3\x80\x82"),
 	};
 	AUTO(files_free) struct files *files = files_new_real();
 	AUTO(keytable_free) struct keytable *t = open_ok(table("", "n %:s:/k/%\n"), files);
@@ -329,6 +377,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_are_split_as_the_rule_says),
 		cmocka_unit_test(percent_becomes_the_domain_in_absolute_paths_only),
+		cmocka_unit_test(an_internationalised_domain_is_one_domain),
 		cmocka_unit_test(a_hostile_author_domain_makes_no_path),
 		cmocka_unit_test(names_have_case_and_unknown_ones_are_unknown),
 		cmocka_unit_test(bad_rows_name_file_line_and_mend),

@@ -228,6 +228,28 @@ static void optional_tags_stand_there_only_when_asked_for(void **state)
 	teardown(&f);
 }
 
+static void internationalised_names_are_written_in_ascii(void **state)
+{
+	struct fixture f;
+	struct slice value;
+
+	(void)state;
+	setup(&f, RFC_FIELDS, NULL);
+	f.request.domain = SLICE_LIT("m\xc3\xbcnchen.example");
+	f.request.selector = SLICE_LIT("\xc3\xa4");
+	f.request.identity = SLICE_LIT("joe@mail.mu\xcc\x88nchen.example");
+	value = sign(&f);
+	assert_true(slice_is_ascii(value));
+	assert_true(slice_eq(tag(value, "d"), SLICE_LIT("xn--mnchen-3ya.example")));
+	assert_true(slice_eq(tag(value, "s"), SLICE_LIT("xn--4ca")));
+	assert_true(slice_eq(tag(value, "i"), SLICE_LIT("joe@mail.xn--mnchen-3ya.example")));
+	f.request.identity = SLICE_LIT("joe@xn--mnchen-3ya.example");
+	value = sign(&f);
+	assert_true(slice_eq(tag(value, "i"), SLICE_LIT("joe@xn--mnchen-3ya.example")));
+	assert_true(verifies_here(&f, value, f.headers));
+	teardown(&f);
+}
+
 /* Undo DKIM-Quoted-Printable: FWS goes, =XX comes back. */
 static void qp_decode(struct slice text, struct buf *out)
 {
@@ -279,6 +301,7 @@ static void z_holds_the_signed_fields(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(internationalised_names_are_written_in_ascii),
 		cmocka_unit_test(rfc_examples_verify),
 		cmocka_unit_test(the_field_looks_like_this),
 		cmocka_unit_test(

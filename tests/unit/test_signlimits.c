@@ -41,6 +41,7 @@ static void what_must_not_be_written_is_refused_and_outputs_stay(void **state)
 		{ "a.b.", "s", "", 1, 0, DKIM_ALG_RSA_SHA256, ERR_SYNTAX },
 		{ "a;b", "s", "", 1, 0, DKIM_ALG_RSA_SHA256, ERR_SYNTAX },
 		{ "a(.b", "s", "", 1, 0, DKIM_ALG_RSA_SHA256, ERR_SYNTAX },
+		{ "\xe2\x80\x8b.b", "s", "", 1, 0, DKIM_ALG_RSA_SHA256, ERR_SYNTAX },
 		{ "a\n.b", "s", "", 1, 0, DKIM_ALG_RSA_SHA256, ERR_SYNTAX },
 		{ "a.b", "", "", 1, 0, DKIM_ALG_RSA_SHA256, ERR_SYNTAX },
 		{ "a.b", "s;d=x", "", 1, 0, DKIM_ALG_RSA_SHA256, ERR_SYNTAX },

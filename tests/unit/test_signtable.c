@@ -131,6 +131,71 @@ static void percent_stands_for_the_authors_domain(void **state)
 	assert_string_equal(matches_of(t, "u@own.example", false), "k/bounce@own.example");
 }
 
+#define U_LABEL "m\xc3\xbcnchen.example"
+#define A_LABEL "xn--mnchen-3ya.example"
+
+/* Two spellings of one domain are one domain, as RFC 8616 has it. */
+static void an_internationalised_domain_matches_in_every_spelling(void **state)
+{
+	static const char *const authors[] = {
+		"u@" U_LABEL,
+		"u@" A_LABEL,
+		"U@XN--MNCHEN-3YA.Example",
+		"u@M\xc3\x9cnchen.example",  /* upper case */
+		"u@mu\xcc\x88nchen.example", /* NFD */
+	};
+	static const struct {
+		const char *prefix, *text, *first, *all;
+	} tables[] = {
+		{ "refile:", "*@" U_LABEL " k\n", "k", "k" },
+		{ "refile:", "*@" A_LABEL " k\n", "k", "k" },
+		{ "refile:", "u@*.example k\n", "k", "k" },
+		{ "refile:", "*@" U_LABEL " k\n*@" A_LABEL " k\n", "k", "k" },
+		{ "refile:", "*@x k0\n*@" U_LABEL " k1\n* k2\n*@" A_LABEL " k3\n", "k1",
+		  "k1 k2 k3" },
+		{ "refile:", "*@" A_LABEL " k1\n* k2\n*@" U_LABEL " k3\n", "k1", "k1 k2 k3" },
+		{ "refile:", "*@muenchen.example k\n", "", "" },
+		{ "", U_LABEL " k\n", "k", "k" },
+		{ "", A_LABEL " k\n", "k", "k" },
+		{ "", "* k3\n.example k2\n" U_LABEL " k1\n", "k1", "k1 k2 k3" },
+		{ "", A_LABEL " k2\nu@" U_LABEL " k1\n", "k1", "k1 k2" },
+		{ "", "muenchen.example k\n", "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+		AUTO(files_free) struct files *files = files_new_real();
+		AUTO(signtable_free)
+		struct signtable *t = open_ok(table(tables[i].prefix, tables[i].text), files);
+
+		for (size_t j = 0; j < ARRAY_LEN(authors); j++) {
+			assert_string_equal(matches_of(t, authors[j], false), tables[i].first);
+			assert_string_equal(matches_of(t, authors[j], true), tables[i].all);
+		}
+	}
+}
+
+static void parents_of_an_internationalised_domain_match_as_well(void **state)
+{
+	AUTO(files_free) struct files *files = files_new_real();
+	AUTO(signtable_free)
+	struct signtable *t = open_ok(table("", "." U_LABEL " k1\nu@.b\xc3\xbc"
+						"cher.example k2:@%\n"),
+				      files);
+
+	(void)state;
+	assert_string_equal(matches_of(t, "a@a.b." A_LABEL, false), "k1");
+	assert_string_equal(matches_of(t, "a@a.b." U_LABEL, false), "k1");
+	assert_string_equal(matches_of(t, "a@" A_LABEL, false), "");
+	/* U+3002 is a full stop, too */
+	assert_string_equal(matches_of(t, "a@a\xe3\x80\x82m\xc3\xbcnchen.example", false), "k1");
+	assert_string_equal(matches_of(t, "u@x.xn--bcher-kva.example", false),
+			    "k2/@x.xn--bcher-kva.example");
+	/* what looks like an A-label and is none */
+	assert_string_equal(matches_of(t, "u@xn--.example", false), "");
+	assert_string_equal(matches_of(t, "u@\xff.example", false), "");
+}
+
 static void patterns_match_the_whole_address_in_file_order(void **state)
 {
 	AUTO(files_free) struct files *files = files_new_real();
@@ -329,6 +394,8 @@ int main(void)
 		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(exact_tables_are_asked_in_opendkims_order),
 		cmocka_unit_test(what_no_form_covers_is_not_signed),
+		cmocka_unit_test(an_internationalised_domain_matches_in_every_spelling),
+		cmocka_unit_test(parents_of_an_internationalised_domain_match_as_well),
 		cmocka_unit_test(percent_stands_for_the_authors_domain),
 		cmocka_unit_test(patterns_match_the_whole_address_in_file_order),
 		cmocka_unit_test(several_rows_for_one_address_sign_several_times),

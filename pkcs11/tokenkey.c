@@ -83,6 +83,19 @@ static void hex(struct slice bytes, char *out, size_t out_size)
 					(unsigned char)bytes.ptr[i]);
 }
 
+/* Then most tokens show no private key. */
+static const char *why_hidden(struct token *t)
+{
+	bool hidden;
+
+	(void)pthread_mutex_lock(&t->lock);
+	hidden = t->pin == NULL && (t->info.flags & CKF_LOGIN_REQUIRED) != 0;
+	(void)pthread_mutex_unlock(&t->lock);
+	return hidden ? "; not logged in: no PIN source (set PKCS11PinSource, or pin-source= in "
+			"the TokenTable)"
+		      : "";
+}
+
 /* What would match if one attribute of the URI were dropped: so that a typo is found. */
 static void describe_miss(struct token_session *s, const struct p11_uri *uri,
 			  struct err_detail *detail)
@@ -100,16 +113,17 @@ static void describe_miss(struct token_session *s, const struct p11_uri *uri,
 		err_detail_set(
 			detail,
 			"token %s: no private key has object=%s and id=%s; object= alone matches "
-			"%zu, id= alone %zu of %zu keys",
+			"%zu, id= alone %zu of %zu keys%s",
 			s->token->name, text, id_text, count_matches(s, label, any),
-			count_matches(s, any, id), all);
+			count_matches(s, any, id), all, why_hidden(s->token));
 	else
-		err_detail_set(detail, "token %s: none of its %zu private keys has %s%s%s",
+		err_detail_set(detail, "token %s: none of its %zu private keys has %s%s%s%s",
 			       s->token->name, all, label.ptr != NULL ? "object=" : "id=",
 			       label.ptr != NULL ? text : id_text,
 			       label.ptr == NULL && slice_starts(id, SLICE_LIT("0"))
 				       ? " (id=01 is two characters, id=%01 is one byte)"
-				       : "");
+				       : "",
+			       why_hidden(s->token));
 }
 
 static enum err check_token(struct token_session *s, const struct p11_uri *uri,

@@ -238,6 +238,32 @@ static void a_missing_key_says_what_did_match(void **state)
 	end(&f);
 }
 
+/* An idle session shows no private object then, and the list would only look empty. */
+static void a_missing_key_says_that_there_was_no_login(void **state)
+{
+	static const char *const uris[] = { "pkcs11:object=rsa2048",
+					    "pkcs11:object=rsa2048;id=%02" };
+	const struct token_config config = { .name = "A",
+					     .module_path = hsm.module_path,
+					     .uri = dkim_uri };
+	struct err_detail detail = { "" };
+	struct fixture f = { NULL, NULL };
+
+	(void)state;
+	assert_int_equal(token_new(&config, &f.token), ERR_OK);
+	assert_int_equal(token_session_open(f.token, &f.session, &detail), ERR_OK);
+	for (size_t i = 0; i < ARRAY_LEN(uris); i++) {
+		assert_int_equal(open_error(&f, uris[i], &detail), ERR_KEY_MISSING);
+		assert_non_null(strstr(detail.text, "; not logged in: no PIN source (set "
+						    "PKCS11PinSource, or pin-source="));
+	}
+	end(&f);
+	begin(&f);
+	assert_int_equal(open_error(&f, "pkcs11:object=nobody", &detail), ERR_KEY_MISSING);
+	assert_null(strstr(detail.text, "not logged in"));
+	end(&f);
+}
+
 static void two_keys_of_one_name_are_both_named(void **state)
 {
 	struct err_detail detail = { "" };
@@ -541,6 +567,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_of_key_signs),
 		cmocka_unit_test(a_missing_key_says_what_did_match),
+		cmocka_unit_test(a_missing_key_says_that_there_was_no_login),
 		cmocka_unit_test(two_keys_of_one_name_are_both_named),
 		cmocka_unit_test(one_key_twice_is_one_key),
 		cmocka_unit_test(a_key_made_later_is_found),

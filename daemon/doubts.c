@@ -77,6 +77,26 @@ static void doubt_domain(const struct snapshot *snapshot, struct settings_warnin
 					"'Domain example.com', without '='");
 }
 
+/* Whether it is Postfix's, and what unit will start us, is not known here. */
+static void doubt_reports(const struct settings *s, struct settings_warnings *warnings)
+{
+	static const struct slice sendmail = SLICE_INIT("/sendmail");
+	struct slice command = slice_str(s->mta_command);
+	struct err_detail detail;
+
+	if (!s->send_reports || (s->mode & MODE_VERIFY) == 0 || s->smtp_uri != NULL ||
+	    command.len < sendmail.len ||
+	    !slice_eq(slice_sub(command, command.len - sendmail.len, command.len), sendmail))
+		return;
+	err_detail_set(&detail,
+		       "SendReports: %s of Postfix can send no report under a unit with "
+		       "NoNewPrivileges=yes, as the one that comes with hsmdkim: add 'SMTPURI "
+		       "smtp://127.0.0.1'",
+		       s->mta_command);
+	settings_place_error(s, &detail);
+	settings_warn(warnings, detail.text);
+}
+
 void doubts_find(const struct snapshot *snapshot, bool thorough, struct settings_warnings *warnings)
 {
 	const struct settings *s = snapshot->settings;
@@ -91,9 +111,8 @@ void doubts_find(const struct snapshot *snapshot, bool thorough, struct settings
 		doubt_signing_table(snapshot, thorough, warnings);
 		doubt_domain(snapshot, warnings);
 	}
-	if (thorough && signs && s->pkcs11_module != NULL && s->pkcs11_pin_source == NULL)
-		settings_warn(warnings, "PKCS11PinSource is not set: there will be no login, and "
-					"most tokens hide their keys then");
+	if (thorough)
+		doubt_reports(s, warnings);
 	if (!snapshot_signs_loopback(snapshot))
 		settings_warn(warnings,
 			      "InternalHosts does not hold 127.0.0.1: Postfix's bounces and mail "

@@ -53,12 +53,14 @@ static enum err spawn(const struct settings *s, const struct ownsigner_how *how,
 }
 
 /* The tables' answer, with its notes before. */
-static enum err wait_loaded(int control, const struct ownsigner_how *how, struct err_detail *detail)
+static enum err wait_loaded(int control, const struct settings *s, const struct ownsigner_how *how,
+			    struct err_detail *detail)
 {
 	enum handover_type type = HANDOVER_NOTE;
 
 	while (type == HANDOVER_NOTE) {
 		struct handover_msg msg = { .fd = -1 };
+		struct err_detail warning;
 		char text[2048];
 		enum err err = handover_recv(control, how->timeout_ms, &msg);
 
@@ -66,8 +68,11 @@ static enum err wait_loaded(int control, const struct ownsigner_how *how, struct
 			return err;
 		type = msg.type;
 		(void)text_sanitize(slice_str(msg.text), text, sizeof(text));
-		if (type == HANDOVER_NOTE && how->warnings != NULL)
-			settings_warn(how->warnings, text);
+		if (type == HANDOVER_NOTE && how->warnings != NULL) {
+			err_detail_set(&warning, "%s", text);
+			settings_place_error(s, &warning);
+			settings_warn(how->warnings, warning.text);
+		}
 		if (type == HANDOVER_FAILED)
 			faults_spread(msg.text, detail, how->warnings);
 		handover_msg_done(&msg);
@@ -87,7 +92,7 @@ enum err ownsigner_load(const struct generation *g, const struct ownsigner_how *
 	if (err == ERR_OK)
 		err = generation_send_signer(g, ret_signer->control);
 	if (err == ERR_OK)
-		err = wait_loaded(ret_signer->control, how, detail);
+		err = wait_loaded(ret_signer->control, g->settings, how, detail);
 	if (err != ERR_OK && detail->text[0] == '\0')
 		err_detail_set(detail, "the signer process: %s", err_text(err));
 	return err;

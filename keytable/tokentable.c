@@ -205,6 +205,15 @@ static bool load_row(void *ctx, struct slice key, struct slice value, const char
 	return l->error == ERR_OK;
 }
 
+void tokentable_place(const struct tokentable_row *row, const char *setting,
+		      struct err_detail *detail)
+{
+	if (row->origin != NULL)
+		err_detail_prefix(detail, "%s: token '%s': ", row->origin, row->name);
+	else
+		err_detail_prefix(detail, "%s: ", setting);
+}
+
 static enum err load_table(struct loading *l, struct files *files)
 {
 	AUTO(dataset_free) struct dataset *set = NULL;

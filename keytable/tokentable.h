@@ -35,4 +35,9 @@ NODISCARD enum err tokentable_load(const struct settings *settings, struct files
 				   struct tokentable **ret_table, struct err_detail *detail);
 void tokentable_free(struct tokentable **table);
 
+/** Begin the detail with where the token stands: "FILE:LINE: token 'name': ", or the setting for
+ * PKCS11Module's. */
+void tokentable_place(const struct tokentable_row *row, const char *setting,
+		      struct err_detail *detail);
+
 #endif

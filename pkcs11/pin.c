@@ -32,7 +32,7 @@ enum err pin_new(struct slice bytes, struct pin **ret_pin, struct err_detail *de
 
 	if (text.len == 0 || text.len > LIMIT_PIN_BYTES || memchr(text.ptr, '\0', text.len)) {
 		err_detail_set(detail, "the PIN is %s",
-			       text.len == 0		    ? "empty"
+			       text.len == 0		    ? "empty: one line with it is wanted"
 			       : text.len > LIMIT_PIN_BYTES ? "longer than 255 bytes"
 							    : "not a text: it holds a NUL byte");
 		return ERR_SYNTAX;

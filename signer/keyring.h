@@ -31,7 +31,8 @@ NODISCARD enum err keyring_new(uint32_t number, struct settings *settings, struc
  * token or module is used. Whether this process may read a key file is asked for (access(2)) in the
  * first 10000 rows.
  * @param warn gets a text for each of the first 20 that it may not read, one with the number of the
- * others, and one when there were more rows
+ * others, and one when there were more rows; and one for each token without a PIN source, or whose
+ * module is no shared object
  * @return as keyring_new()
  */
 NODISCARD enum err keyring_check(const struct settings *settings, struct files *files,

@@ -5,6 +5,7 @@
 #include "signer/keyring_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,12 +14,74 @@
 /* And so many that cannot be read are named. */
 #define FAULTY_LISTED_MAX 20u
 
-static enum err check_tokens(const struct keyring *r, struct err_detail *detail)
+/* ---- tokens ---- */
+
+/* Not loaded: a module's first act may be to hang. */
+static bool is_shared_object(int fd)
+{
+	static const char elf[4] = { 0x7f, 'E', 'L', 'F' };
+	char begin[sizeof(elf)];
+
+	return read(fd, begin, sizeof(begin)) == (ssize_t)sizeof(begin) &&
+	       memcmp(begin, elf, sizeof(elf)) == 0;
+}
+
+static void doubt_module(const struct tokentable_row *row, void (*warn)(const char *text))
+{
+	int fd = open(row->module_path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct err_detail detail = { "" };
+
+	if (fd < 0 && errno == ENOENT)
+		err_detail_set(&detail,
+			       "%s: there is no such file: install the token's PKCS#11 module, or "
+			       "correct the path",
+			       row->module_path);
+	else if (fd < 0)
+		safefile_explain(row->module_path, errno, &detail);
+	else if (!is_shared_object(fd))
+		err_detail_set(&detail,
+			       "%s is no shared object: name the .so file of the token's PKCS#11 "
+			       "module",
+			       row->module_path);
+	if (fd >= 0)
+		(void)close(fd);
+	if (detail.text[0] == '\0')
+		return;
+	tokentable_place(row, "PKCS11Module", &detail);
+	warn(detail.text);
+}
+
+static void doubt_login(const struct tokentable_row *row, void (*warn)(const char *text))
+{
+	struct err_detail detail;
+
+	if (row->pin_source != NULL)
+		return;
+	err_detail_set(&detail,
+		       "%s is not set: there will be no login, and most tokens hide their keys "
+		       "then",
+		       row->origin == NULL ? "PKCS11PinSource" : "pin-source=");
+	tokentable_place(row, "PKCS11Module", &detail);
+	warn(detail.text);
+}
+
+static enum err check_tokens(const struct keyring *r, void (*warn)(const char *text),
+			     struct err_detail *detail)
 {
 	AUTO(tokentable_free) struct tokentable *table = NULL;
+	enum err e = keyring_read_tokens(r, &table, detail);
 
-	return keyring_read_tokens(r, &table, detail);
+	for (size_t i = 0; e == ERR_OK && i < table->count; i++) {
+		e = tokenlane_check_pin(&table->rows[i], r->files, detail);
+		if (e == ERR_OK && (r->settings->mode & MODE_SIGN) != 0) {
+			doubt_module(&table->rows[i], warn);
+			doubt_login(&table->rows[i], warn);
+		}
+	}
+	return e;
 }
+
+/* ---- tables ---- */
 
 /* What a start leaves to the look-ups. */
 static enum err check_live_tables(struct keyring *r, struct err_detail *detail)
@@ -110,7 +173,7 @@ enum err keyring_check(const struct settings *settings, struct files *files,
 	if (e == ERR_OK)
 		e = check_live_tables(&r, detail);
 	if (e == ERR_OK)
-		e = check_tokens(&r, detail);
+		e = check_tokens(&r, warn, detail);
 	if (e == ERR_OK)
 		e = check_key_files(&r, warn);
 	keytable_free(&r.table);

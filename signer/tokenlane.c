@@ -93,8 +93,10 @@ static enum err read_pin(const struct tokentable_row *row, struct files *files,
 	e = files_map_secret(files, path, &text, detail);
 	if (e == ERR_OK)
 		e = pin_new(text, ret_pin, detail);
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
 		err_detail_prefix(detail, "PIN from %s: ", path);
+		tokentable_place(row, "PKCS11PinSource", detail);
+	}
 	free(path);
 	return e;
 }
@@ -165,12 +167,25 @@ enum err tokenlane_new(const struct tokentable_row *row, struct files *files,
 	if (e == ERR_OK)
 		e = lane_new(row->name, row->sessions, QUEUE_MAX, &ops, t, &t->lane);
 	if (e != ERR_OK) {
-		err_detail_prefix(detail, "token %s: ", row->name);
 		destroy(t);
 		return e;
 	}
 	*ret_lane = t;
 	return ERR_OK;
+}
+
+enum err tokenlane_check_pin(const struct tokentable_row *row, struct files *files,
+			     struct err_detail *detail)
+{
+	AUTO(pin_free) struct pin *pin = NULL;
+	struct err_detail why = { "" };
+	enum err e = row->pin_source != NULL ? read_pin(row, files, &pin, &why) : ERR_OK;
+
+	if (e == ERR_NOT_FOUND)
+		return ERR_OK; /* nobody was asked */
+	if (e != ERR_OK && detail != NULL)
+		*detail = why;
+	return e;
 }
 
 bool tokenlane_same(const struct tokenlane *lane, const struct tokentable_row *row,

@@ -20,12 +20,20 @@ struct token_worker {
 
 /**
  * @param memory  what earlier signer processes knew of PINs, and who hears what we learn
- * @return ERR_CONFIG (a PIN that is no PIN, a URI that is none) with a detail, ERR_NOMEM. Touches
- * no module.
+ * @return ERR_SYNTAX (a PIN that is no PIN) with a detail that names the row, ERR_CONFIG (a URI
+ * that is none), ERR_NOMEM. Touches no module.
  */
 NODISCARD enum err tokenlane_new(const struct tokentable_row *row, struct files *files,
 				 const struct pin_memory *memory, struct tokenlane **ret_lane,
 				 struct err_detail *detail);
+
+/**
+ * For -n: does the row's PIN have the form of one, as tokenlane_new() wants? One that is asked for
+ * at the terminal is not there, and no error.
+ * @return ERR_SYNTAX, ERR_NOMEM with a detail that names the row
+ */
+NODISCARD enum err tokenlane_check_pin(const struct tokentable_row *row, struct files *files,
+				       struct err_detail *detail);
 
 /** The same token as another row means: name, module, URI, PIN, sessions; and its PIN is
  * neither refused nor in doubt. Then it and its login can go on in the next generation. */

@@ -12,6 +12,11 @@ class Check(harness.Case):
         return subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-n", "-x", self.write("opendkim.conf", conf), *options],
                               capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
 
+    def start(self, conf):
+        """A start that is refused."""
+        return subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-f", "-x", self.write("opendkim.conf", conf), "-p",
+                               f"local:{self.path('socket')}"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
     def tables(self, keys, signers="example.com k1\n"):
         return f"Mode s\nKeyTable {self.write('KeyTable', keys)}\nSigningTable {self.write('SigningTable', signers)}\n"
 
@@ -27,7 +32,7 @@ class Check(harness.Case):
         run = self.check(conf + "Statistics /x\nMultipleSignatures yes\nPKCS11Module /m.so\n")
         self.assertEqual(0, run.returncode, run.stderr)
         self.assertIn("Statistics", run.stderr)
-        for text in ("works: PKCS11Module Mode KeyTable SigningTable MultipleSignatures\n", "KeyTable: 3 keys\n", "see the 3 warnings\n",
+        for text in ("works: PKCS11Module Mode KeyTable SigningTable MultipleSignatures\n", "KeyTable: 3 keys\n", "see the 4 warnings\n",
                      "MultipleSignatures: all rows", f"--token 'pkcs11:token=LABEL' -d 'example.com' -s 's1' --import '{self.path('one.pem')}'\n",
                      "-d 'DOMAIN' -s 's2' --import '/keys/%.pem'\n", "keys: 1 on tokens, 2 in files, 0 in the table itself\n",
                      f"chmod 0600 {self.path('one.pem')}"):
@@ -113,7 +118,41 @@ class Check(harness.Case):
         self.assertIn(f"{self.path('KeyTable')}:2: key 'k1' is on a token, and there is none: set PKCS11Module", run.stderr)
         run = self.check(conf + "PKCS11Module /m.so\n")
         self.assertEqual(0, run.returncode, run.stderr)
-        self.assertIn("PKCS11PinSource is not set", run.stderr)
+        place = f"warning: {self.path('opendkim.conf')}:4: PKCS11Module: "
+        self.assertIn(place + "PKCS11PinSource is not set", run.stderr)
+        self.assertIn(place + "/m.so: there is no such file: install", run.stderr)
+
+    def test_a_token_without_module_or_pin(self):
+        """Named with the row of the TokenTable; an empty PIN file is an error, as at a start."""
+        self.own_key("k.pem")
+        self.write("pin", "1234\n")
+        rows = f"a pkcs11:?module-path={self.path('k.pem')}&pin-source=file:{self.path('pin')}\nb pkcs11:?module-path=/nonexistent/m.so\n"
+        conf = f"Mode s\nRequireSafeKeys no\nTokenTable {self.write('tokens', rows)}\nSigningTable csl:example.com=k\n" \
+               f"KeyTable csl:k=example.com:s1:{self.path('k.pem')}\n"
+        run = self.check(conf)
+        self.assertEqual(0, run.returncode, run.stderr)
+        for text in (f"1: token 'a': {self.path('k.pem')} is no shared object: name the .so file", "2: token 'b': /nonexistent/m.so: there is no such file",
+                     "2: token 'b': pin-source= is not set: there will be no login"):
+            self.assertIn(f"warning: {self.path('tokens')}:{text}", run.stderr)
+        self.write("pin", "")
+        for run in (self.check(conf), self.start(conf)):
+            self.assertEqual(78, run.returncode, run.stdout)
+            self.assertIn(f"{self.path('tokens')}:1: token 'a': PIN from {self.path('pin')}: the PIN is empty: one line with it", run.stderr)
+        conf = f"Mode s\nRequireSafeKeys no\nPKCS11Module /m.so\nPKCS11PinSource file:{self.path('pin')}\n"
+        for run in (self.check(conf), self.start(conf)):
+            self.assertEqual(78, run.returncode, run.stdout)
+            self.assertIn(f"{self.path('opendkim.conf')}:4: PKCS11PinSource: PIN from {self.path('pin')}: the PIN is empty", run.stderr)
+
+    def test_reports_that_no_unit_lets_out(self):
+        """EPEL's file says SendReports yes; Postfix's sendmail needs a right that our unit denies."""
+        said = f"warning: {self.path('opendkim.conf')}:2: SendReports: /usr/sbin/sendmail of Postfix can send no report"
+        for lines, expected in (("Mode v\nSendReports yes\n", True), ("Mode s\nSendReports yes\n", False), ("Mode v\nSendReports no\n", False),
+                                ("Mode v\nSendReports yes\nSMTPURI smtp://127.0.0.1\n", False),
+                                ("Mode v\nSendReports yes\nMTACommand /usr/bin/msmtp\n", False)):
+            with self.subTest(lines=lines):
+                run = self.check(lines)
+                self.assertEqual(0, run.returncode, run.stderr)
+                self.assertEqual(expected, said in run.stderr, run.stderr)
 
     def test_the_key_of_key_file(self):
         """Without a usable key there nothing would be signed: -n and a start say so, with the line and the file."""
@@ -126,10 +165,7 @@ class Check(harness.Case):
         for text, says in (("", "empty: make a key"), ("v=DKIM1; p=A\n", "no private key in PEM: name the SELECTOR.private")):
             with self.subTest(text=text):
                 self.write("mail.private", text)
-                run = self.check(conf)
-                start = subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-f", "-x", self.path("opendkim.conf"), "-p",
-                                        f"local:{self.path('socket')}"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-                for run in (run, start):
+                for run in (self.check(conf), self.start(conf)):
                     self.assertEqual(78, run.returncode, run.stdout)
                     self.assertIn(f"{self.path('opendkim.conf')}:4: KeyFile: {key}: {says}", run.stderr)
 

@@ -155,11 +155,87 @@ static void a_key_file_is_judged_by_the_settings(void **state)
 	assert_string_equal(warnings, "");
 }
 
+/* --- tokens ------------------------------------------------------------------------------------
+ */
+
+#define MODULE "/proc/self/exe" /* has the form of one, and is never loaded */
+#define NO_LOGIN "is not set: there will be no login, and most tokens hide their keys then\n"
+
+/* -n of these tokens. @param rows of the TokenTable; NULL: one of PKCS11Module in more */
+static enum err check_tokens(const char *rows, const char *pin, const char *const *more,
+			     struct err_detail *detail)
+{
+	AUTO(settings_free) struct settings *s = make_settings(more);
+	AUTO(files_free) struct files *f = files_new_closed();
+
+	warnings[0] = '\0';
+	put(f, "/pin", pin);
+	if (rows != NULL)
+		put(f, "/tokens", rows);
+	return keyring_check(s, f, on_warning, detail);
+}
+
+static void a_module_that_is_none_and_a_login_without_pin_are_doubted(void **state)
+{
+	static const char *const table[] = { "TokenTable /tokens", NULL };
+	static const char *const single[] = { "PKCS11Module /nonexistent/m.so", NULL };
+	static const char *const verifier[] = { "Mode v", "PKCS11Module /nonexistent/m.so", NULL };
+	struct err_detail detail = { "" };
+
+	(void)state;
+	assert_int_equal(check_tokens("# good\na pkcs11:?module-path=" MODULE
+				      "&pin-source=file:/pin\n"
+				      "b pkcs11:?module-path=/etc/passwd&pin-source=file:/pin\n"
+				      "c pkcs11:?module-path=/etc&pin-source=prompt\n"
+				      "d pkcs11:?module-path=" MODULE "\n",
+				      "1234\n", table, &detail),
+			 ERR_OK);
+	assert_string_equal(warnings,
+			    "/tokens:3: token 'b': /etc/passwd is no shared object: name the .so "
+			    "file of the token's PKCS#11 module\n"
+			    "/tokens:4: token 'c': /etc is no shared object: name the .so "
+			    "file of the token's PKCS#11 module\n"
+			    "/tokens:5: token 'd': pin-source= " NO_LOGIN);
+	assert_int_equal(check_tokens(NULL, "", single, &detail), ERR_OK);
+	assert_string_equal(warnings,
+			    "PKCS11Module: /nonexistent/m.so: there is no such file: install the "
+			    "token's PKCS#11 module, or correct the path\n"
+			    "PKCS11Module: PKCS11PinSource " NO_LOGIN);
+	assert_int_equal(check_tokens(NULL, "", verifier, &detail), ERR_OK);
+	assert_string_equal(warnings, "");
+}
+
+/* As a start does. */
+static void a_pin_that_is_none_is_an_error(void **state)
+{
+	static const char *const table[] = { "TokenTable /tokens", NULL };
+	static const char *const single[] = { "PKCS11Module " MODULE, "PKCS11PinSource file:/pin",
+					      NULL };
+	struct err_detail detail = { "" };
+
+	(void)state;
+	assert_int_equal(check_tokens("# none\na pkcs11:?module-path=" MODULE
+				      "&pin-source=file:/pin\n",
+				      "\n", table, &detail),
+			 ERR_SYNTAX);
+	assert_string_equal(detail.text,
+			    "/tokens:2: token 'a': PIN from /pin: the PIN is empty: one "
+			    "line with it is wanted");
+	assert_int_equal(check_tokens(NULL, "", single, &detail), ERR_SYNTAX);
+	assert_string_equal(detail.text,
+			    "PKCS11PinSource: PIN from /pin: the PIN is empty: one line "
+			    "with it is wanted");
+	assert_int_equal(check_tokens(NULL, "1234", single, &detail), ERR_OK);
+	assert_string_equal(warnings, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_file_without_a_usable_key_is_refused),
 		cmocka_unit_test(a_key_file_is_judged_by_the_settings),
+		cmocka_unit_test(a_module_that_is_none_and_a_login_without_pin_are_doubted),
+		cmocka_unit_test(a_pin_that_is_none_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -225,8 +225,7 @@ class Shared:
         self.make("rsa")
         self.token.ready()
         if self.token.remembers_keys:
-            self.restart_signer(daemon)
-            self.deferred(daemon, "key is another one than before")
+            self.restart_signer(daemon)  # what the milter knew of the key ends with it, a moment before or after the next message
         else:
             self.deferred(daemon, "another key has the name by now|the key is not there any more|key was changed")
         self.back(daemon)

@@ -13,7 +13,7 @@ BIN = os.environ.get("BIN", os.path.join(os.path.dirname(__file__), "../../build
 SRCDIR = os.environ.get("SRCDIR", os.path.join(os.path.dirname(__file__), "../.."))
 
 
-def tool(name, *args, stdin=None, env=None, timeout=60):
+def tool(name, *args, stdin=None, env=None, timeout=300):
     """Run one of our programs; text in and out."""
     return subprocess.run([os.path.join(BIN, name), *args], input=stdin, text=True, timeout=timeout,
                           capture_output=True, env={**os.environ, **(env or {})})
@@ -26,7 +26,7 @@ def distribution(name, *args, **more):
         if os.environ.get("REQUIRE_ALL") == "1":
             raise AssertionError(name + " is not installed")
         raise unittest.SkipTest(name + " is not installed")
-    return subprocess.run([path, *args], text=True, capture_output=True, timeout=60, **more)
+    return subprocess.run([path, *args], text=True, capture_output=True, timeout=300, **more)
 
 
 def zone_strings(text):

@@ -203,6 +203,13 @@ static bool read_pair(struct scan *s, struct out *out, struct slice *ret_name)
 	return ret_name->len != 0 && take_equals(s) && read_word(s, "", ")", out).len != 0;
 }
 
+/* "reason" or ptype "." property, RFC 8601 section 2.2: a method here would be a result that is
+ * hidden from us, but not from every reader. */
+static bool is_property(struct slice name)
+{
+	return slice_find(name, '.') != name.len || slice_ieq(name, SLICE_LIT("reason"));
+}
+
 /* One result behind its ";". @return false: no result, or none that can be read */
 static bool read_result(struct scan *s, struct out *out, bool *has_dkim)
 {
@@ -219,7 +226,7 @@ static bool read_result(struct scan *s, struct out *out, bool *has_dkim)
 		return slice_ieq(name, SLICE_LIT("none")) && (at_end(s) || peek(s) == ';');
 	skip_cfws(s);
 	while (!at_end(s) && peek(s) != ';') {
-		if (!read_pair(s, out, &name))
+		if (!read_pair(s, out, &name) || !is_property(name))
 			return false;
 		skip_cfws(s);
 	}

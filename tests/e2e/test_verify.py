@@ -169,6 +169,8 @@ class Results(VerifyCase):
         b" =?utf-8?q?mail=2Eexample=2Ecom?=; dkim=pass", b" mail.example.com; spf=pass dkim=pass header.d=bank.example",
         b" mail.example.com; spf=pass,dkim=pass", b" mail.example.com; spf=pass (dkim=pass)", b" mail.example.com:25; dkim=pass",
         b" x/mail.example.com; dkim=pass", b" mail.example.com\xc2\xa0; dkim=pass", b" i=1; mail.example.com; dkim=pass",
+        b" mail.example.com; spf=pass dkim(x)=pass header.d=bank.example", b' mail.example.com; spf=pass "dkim"=pass',
+        b" mail.example.com;\n\tspf=none\n\tdkim(a)=pass",
     ]
     KEPT = [
         b" other.example.net; dkim=pass header.d=example.com", b" example.com; dkim=pass",
@@ -498,6 +500,14 @@ class Hostile(VerifyCase):
                 daemon = self.verifier(zone={"rsa._domainkey.example.com": record})
                 self.assert_result(daemon, raw, "pass")
                 daemon.stop()
+
+    def test_a_key_of_small_order_needs_no_private_key_and_is_none(self):
+        """The point 1 as the key and in the signature, with the number 0: good for anyone who only computes."""
+        point = b"\1" + bytes(31)
+        signature, _, rest = self.sign(selector="ed").partition(b"\r\nFrom:")
+        raw = re.sub(rb" b=.*", b" b=" + base64.b64encode(point + bytes(32)), signature, flags=re.S) + b"\r\nFrom:" + rest
+        daemon = self.verifier(zone={"ed._domainkey.example.com": "v=DKIM1; k=ed25519; p=" + base64.b64encode(point).decode()})
+        self.assert_result(daemon, raw, "permerror", "unable to apply public key")
 
     def test_tricks_with_h(self):
         daemon = self.verifier()

@@ -117,6 +117,36 @@ static void an_ed25519_key_is_32_bytes(void **state)
 			 DKIM_REASON_KEY_DATA);
 }
 
+/* Points of small order, each with either sign: a signature of them needs no private key. */
+static void an_ed25519_key_of_small_order_is_no_key(void **state)
+{
+	static const char *const rows[] = {
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA=",
+		"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA=",
+		"JuiVj8KyJ7BFw/SJ8u+Y8NXfrAXTxjM5sTgCiG1T/AU=",
+		"JuiVj8KyJ7BFw/SJ8u+Y8NXfrAXTxjM5sTgCiG1T/IU=",
+		"xxdqcD1N2E+6PAt2DRBnDyogU/osOczGTsf9d5KsA3o=",
+		"xxdqcD1N2E+6PAt2DRBnDyogU/osOczGTsf9d5KsA/o=",
+		"7P///////////////////////////////////////38=",
+		"7P////////////////////////////////////////8=",
+		"7f///////////////////////////////////////38=",
+		"7f////////////////////////////////////////8=",
+		"7v///////////////////////////////////////38=",
+		"7v////////////////////////////////////////8=",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[100];
+
+		(void)snprintf(text, sizeof(text), "k=ed25519; p=%s", rows[i]);
+		if (use_text(text, DKIM_ALG_ED25519_SHA256) != DKIM_REASON_KEY_DATA)
+			fail_msg("taken: %s", text);
+	}
+}
+
 static void flags_are_read(void **state)
 {
 	struct keyrec record;
@@ -346,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_fault_has_its_reason),
 		cmocka_unit_test(an_ed25519_key_is_32_bytes),
+		cmocka_unit_test(an_ed25519_key_of_small_order_is_no_key),
 		cmocka_unit_test(flags_are_read),
 		cmocka_unit_test(several_records),
 		cmocka_unit_test(sizes_of_rsa_keys_are_bounded_before_anything_is_computed),

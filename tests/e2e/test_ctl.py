@@ -143,6 +143,20 @@ class Control(Base):
         row = self.ask("keys", "later")["keys"][0]
         self.assertEqual((1, "", None), (row["signatures"], row["last_error"], row["last_error_age_s"]))
 
+    def test_a_key_that_two_tokens_have_another_of(self):
+        harness.need_token(self)
+        token = harness.TokenDirectory(self.path("token")).make()
+        token.make("third", "rsa2048=rsa:2048")
+        self.write("TokenTable", "".join(f"{name} pkcs11:token={name}?module-path={harness.SOFTHSM}&pin-source=file:{token.pin_file}\n"
+                                         for name in ("dkim", "third")))
+        token.tokens["rsa2048"], token.uris["rsa2048"] = "dkim", "pkcs11:object=rsa2048"
+        daemon = self.token_daemon({**self.control, "TokenTable": self.path("TokenTable"), "PKCS11Module": None, "PKCS11PinSource": None},
+                                   token=token, allowed=["cannot be used", "different keys"])
+        daemon.expect("1 of 1 keys checked, 1 cannot be used", 30)
+        row = self.ask("keys", "rsa2048")["keys"][0]
+        self.assertEqual("more than one match", row["last_error"])
+        self.assertRegex(row["last_error_detail"], "different keys on token .*: add token= to the URI")
+
     def test_reload(self):
         daemon = self.file_key_daemon(self.control)
         before = self.ask("status")["daemon"]

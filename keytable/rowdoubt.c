@@ -1,6 +1,8 @@
 /* Rows that can match no mail: see rowdoubt.h. */
 #include "keytable/rowdoubt.h"
 
+#include "dkim/idn.h"
+
 static bool has(struct slice text, char c)
 {
 	return slice_find(text, c) != text.len;
@@ -15,6 +17,23 @@ static bool has_no_domain_byte(struct slice text)
 		if (text.ptr[i] == '\0' || strchr(never, text.ptr[i]) != NULL)
 			return true;
 	return false;
+}
+
+/* UTF-8 that the mapping changes: an author's A-labels, and his U-labels as they should be, never
+ * become this. */
+static const char *doubt_spelling(struct slice host)
+{
+	struct idn_spellings names;
+
+	while (host.len != 0 && (host.ptr[0] == '*' || host.ptr[0] == '.'))
+		host = slice_sub(host, 1, host.len);
+	idn_spell(host, &names);
+	/* Its A-labels and the mapped U-labels are both others. */
+	if (slice_is_ascii(host) || names.count < IDN_SPELLINGS_MAX ||
+	    slice_ieq(names.names[IDN_SPELLINGS_MAX - 1], host))
+		return NULL;
+	return "can match no sender but one who spells the domain just so: write it in lower case "
+	       "and NFC, or in A-labels (xn--...)";
 }
 
 static bool is_ere(struct slice text)
@@ -44,7 +63,7 @@ static const char *doubt_exact(struct slice key)
 		return "can match no sender: '*' is no wildcard within a name here; write refile: "
 		       "before the table's path, or the domain without '*@'";
 	return has_no_domain_byte(host) ? "can match no sender: no domain has such a character"
-					: NULL;
+					: doubt_spelling(host);
 }
 
 /* The whole user@domain must match. An expression is judged only where that is certain. */
@@ -74,7 +93,7 @@ static const char *doubt_pattern(struct slice key)
 		       "*@.example.com";
 	if (has_no_domain_byte(host))
 		return "can match no sender: no domain has such a character";
-	return NULL;
+	return doubt_spelling(host);
 }
 
 const char *rowdoubt_signing(struct slice key, bool is_pattern)
@@ -96,5 +115,5 @@ const char *rowdoubt_domain(struct slice key, bool is_pattern)
 		       "the domain and 'SubDomains yes'";
 	if (!is_pattern && has_no_domain_byte(key))
 		return "can match no sender's domain: no domain has such a character";
-	return NULL;
+	return doubt_spelling(key);
 }

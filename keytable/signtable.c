@@ -377,7 +377,7 @@ static enum err next_pattern(const struct search *s, const struct slice *address
 
 static enum err look_up_patterns(struct search *s, struct slice local)
 {
-	struct slice addresses[IDN_SPELLINGS_MAX];
+	struct slice addresses[IDN_SPELLINGS_MAX] = { { NULL, 0 } };
 	struct dataset_row row = { 0 };
 	uint32_t cursor = 0;
 	enum err e = ERR_OK;

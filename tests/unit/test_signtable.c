@@ -384,6 +384,17 @@ static void test_doubts(void **state)
 		assert_null(rowdoubt_signing(slice_str(good_pattern[i]), true));
 	for (size_t i = 0; i < ARRAY_LEN(bad_domain); i++)
 		assert_non_null(rowdoubt_domain(slice_str(bad_domain[i]), false));
+	/* upper case, NFD */
+	assert_non_null(rowdoubt_signing(SLICE_LIT("M\xc3\x9cnchen.example"), false));
+	assert_non_null(rowdoubt_signing(SLICE_LIT("u@.mu\xcc\x88nchen.example"), false));
+	assert_non_null(rowdoubt_signing(SLICE_LIT("*@*.mu\xcc\x88nchen.example"), true));
+	assert_non_null(rowdoubt_domain(SLICE_LIT("mu\xcc\x88nchen.example"), false));
+	assert_null(rowdoubt_signing(SLICE_LIT("M"
+					       "\xc3\xbcnchen.Example"),
+				     false));
+	assert_null(rowdoubt_signing(SLICE_LIT("u\xcc\x88@*." U_LABEL), true));
+	assert_null(rowdoubt_signing(SLICE_LIT("*@XN--mnchen-3ya.example"), true));
+	assert_null(rowdoubt_domain(SLICE_LIT(U_LABEL), false));
 	assert_null(rowdoubt_domain(SLICE_LIT("*"), false));
 	assert_null(rowdoubt_domain(SLICE_LIT("example.com"), false));
 }

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "config/settings.h"
+#include "daemon/authfields.h"
 #include "dkim/address.h"
 #include "dkim/idn.h"
 
@@ -501,6 +502,7 @@ enum err decide(const struct decide_rules *rules, const struct decide_input *inp
 
 	ret_decision->kind = DECIDE_PASS;
 	ret_decision->error = ERR_OK;
+	ret_decision->clean = false;
 	ret_decision->keys_count = ret_decision->notes_count = 0;
 	ret_decision->author_local = ret_decision->author_domain = (struct slice){ "", 0 };
 	ret_decision->key_domain = ret_decision->author_domain;
@@ -512,6 +514,11 @@ enum err decide(const struct decide_rules *rules, const struct decide_input *inp
 		return err;
 	if (exempt) {
 		note_exempt(&w);
+		/* Nothing is looked up, and still nobody speaks in our name (RFC 8601 section 5).
+		 */
+		ret_decision->clean =
+			(rules->mode & MODE_VERIFY) != 0 &&
+			hdrstore_count_name(input->headers, SLICE_LIT(AUTHFIELDS_NAME)) > 0;
 		return ERR_OK;
 	}
 	if (err == ERR_OK)

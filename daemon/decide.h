@@ -72,6 +72,7 @@ struct decide_note {
 struct decision {
 	enum decide_kind kind;
 	enum err error;
+	bool clean; /**< PASS: it has Authentication-Results; those in our name must go */
 	struct slice author_local; /**< empty: no author is known */
 	struct slice author_domain;
 	struct slice key_domain; /**< what "%" stands for in the KeyTable */

@@ -288,7 +288,12 @@ bool message_settled(const struct message *m)
 {
 	if (m->failed) /* what passes all the same is cleaned at its end */
 		return !message_goes_on(m);
-	return m->headers_ended && m->decision.kind == DECIDE_PASS;
+	return message_passes(m) && !m->decision.clean;
+}
+
+bool message_passes(const struct message *m)
+{
+	return m->headers_ended && !m->failed && m->decision.kind == DECIDE_PASS;
 }
 
 static bool may_verify(const struct message *m)
@@ -320,7 +325,8 @@ void message_end(struct message *m, const struct mta *mta)
 		crlf_finish(&m->crlf, hash_body, m);
 	if (m->signing != NULL && !m->failed)
 		message_sign_end(m, mta);
-	if (m->decision.kind == DECIDE_VERIFY || (!m->decided && may_verify(m)))
+	if (m->decision.kind == DECIDE_VERIFY || m->decision.clean ||
+	    (!m->decided && may_verify(m)))
 		message_verify_end(m, mta);
 	if (m->snapshot != NULL && m->snapshot->settings->software_header &&
 	    m->decision.kind != DECIDE_PASS && !m->unfit &&
@@ -331,7 +337,7 @@ void message_end(struct message *m, const struct mta *mta)
 static void log_refusal(const struct message *m, const struct mta *mta, enum settings_action action)
 {
 	bool signing =
-		m->decided ? m->decision.kind != DECIDE_VERIFY
+		m->decided ? m->decision.kind != DECIDE_VERIFY && !m->decision.clean
 			   : m->snapshot == NULL || (m->snapshot->settings->mode & MODE_SIGN) != 0;
 	const char *outcome = reply_outcome(action, signing);
 	char id[QUEUE_ID_BYTES];

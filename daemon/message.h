@@ -70,6 +70,8 @@ void message_body(struct message *m, const char *data, size_t len);
 bool message_body_satisfied(const struct message *m);
 /** True when the answer is known before the end: nothing to do, or an error. */
 bool message_settled(const struct message *m);
+/** True when the header has ended, and the message is neither signed nor verified. */
+bool message_passes(const struct message *m);
 
 /** The end: make the signatures or the verdicts, put them in. Blocks for up to TokenTimeout or
  * DNSTimeout. */

@@ -216,7 +216,7 @@ void message_verify_end(struct message *m, const struct mta *mta)
 	char id_text[QUEUE_ID_BYTES];
 	enum err err = ERR_OK;
 
-	if (!m->failed) {
+	if (!m->failed && !m->decision.clean) {
 		err = m->unfit ? ERR_OK : verifying_finish(m->verifying, m->env->dnssec);
 		m->verified = err == ERR_OK;
 	}

@@ -221,6 +221,22 @@ class Results(VerifyCase):
             self.assertEqual([kept[1]], outcome.message.values(b"Authentication-Results"))
             daemon.stop()
 
+    def test_forged_ones_go_from_exempt_mail_too(self):
+        """ExemptDomains is decided by From, which anyone can write; nothing is looked up, and nothing added."""
+        ours = b"Authentication-Results: mail.example.com; dkim=pass header.d=example.com\r\n"
+        other = b"Authentication-Results: other.example.net; dkim=pass\r\n"
+        keys = {"Domain": "example.net", "Selector": "rsa", "KeyFile": self.keys["rsa"]}
+        for mode, settings in (("v", {}), ("sv", keys)):
+            with self.subTest(mode=mode):
+                daemon = self.verifier({**settings, "Mode": mode, "ExemptDomains": "example.com", "SoftwareHeader": "yes"})
+                outcome = daemon.send(other + ours + ours + self.sign(), OUTSIDE)
+                self.assertEqual([b" other.example.net; dkim=pass"], outcome.message.values(b"Authentication-Results"))
+                self.assertEqual([], outcome.results)
+                self.assertEqual([], daemon.send(self.sign(), OUTSIDE).modifications)
+                daemon.stop()
+        daemon = self.verifier({**keys, "Mode": "s", "ExemptDomains": "example.com"})
+        self.assertEqual([], daemon.send(ours + self.sign(), OUTSIDE).modifications)
+
     def test_unsigned_mail(self):
         daemon = self.verifier()
         outcome = daemon.send(b"Authentication-Results: mail.example.com; dkim=pass\r\n" + PLAIN, OUTSIDE)

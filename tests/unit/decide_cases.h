@@ -32,6 +32,7 @@ struct test_case {
 	const char *recipient;
 	/* decision */
 	enum decide_kind kind;
+	bool clean;
 	const char *keys;  /* "name i=identity d=%-domain; ..." */
 	const char *notes; /* all notes, joined by " | "; NULL: none expected */
 };
@@ -304,6 +305,20 @@ static const struct test_case cases[] = {
 	  .exempt = "Example.COM",
 	  .headers = { FROM_A },
 	  .addr = "127.0.0.1",
+	  .kind = DECIDE_PASS,
+	  .notes = "domain 'example.com' exempted, accepting" },
+	{ .what = "ExemptDomains is no way in for forged results",
+	  .exempt = "example.com",
+	  .headers = { FROM_A, "authentication-results: mx; dkim=pass" },
+	  .addr = "192.0.2.1",
+	  .kind = DECIDE_PASS,
+	  .clean = true,
+	  .notes = "domain 'example.com' exempted, accepting" },
+	{ .what = "which only Mode v removes",
+	  .mode = MODE_SIGN,
+	  .exempt = "example.com",
+	  .headers = { FROM_A, "authentication-results: mx; dkim=pass" },
+	  .addr = "192.0.2.1",
 	  .kind = DECIDE_PASS,
 	  .notes = "domain 'example.com' exempted, accepting" },
 	{ .what = "ExemptDomains knows a domain in each spelling",

@@ -170,7 +170,8 @@ static void run_case(const struct test_case *c)
 	input.recipients_count = c->recipient != NULL ? 1 : 0;
 	assert_int_equal(decide(&rules, &input, arena, &d), ERR_OK);
 	join(&d, keys, notes, sizeof(keys));
-	if (d.kind != c->kind || strcmp(keys, c->keys != NULL ? c->keys : "") != 0 ||
+	if (d.kind != c->kind || d.clean != c->clean ||
+	    strcmp(keys, c->keys != NULL ? c->keys : "") != 0 ||
 	    strcmp(notes, c->notes != NULL ? c->notes : "") != 0)
 		fail_msg("%s: kind %d, keys \"%s\", notes \"%s\"", c->what, (int)d.kind, keys,
 			 notes);

@@ -25,6 +25,14 @@ extern const struct option_spec ctl_spec;
 NODISCARD enum err ctl_ask(const char *socket_path, const char *line, int timeout_ms,
 			   struct buf *answer, struct slice *ret_report, struct err_detail *detail);
 
+/**
+ * After a relogin: wait until the token is in service, its PIN is refused, or 15 s are over.
+ * @param timeout_ms of each question
+ * @return ERR_OK: it is in service; ERR_NOT_SUPPORTED with a detail: it is not; else as ctl_ask()
+ */
+NODISCARD enum err ctl_wait_for_login(const char *socket_path, const char *token, int timeout_ms,
+				      struct err_detail *detail);
+
 /** @return exit status */
 int ctl_main(int argc, char **argv);
 

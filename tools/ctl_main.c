@@ -173,6 +173,8 @@ static int run(const struct ctl_options *o, const struct command *command, const
 		e = print(o, command, report);
 	if (e == ERR_OK && argument != NULL && strcmp(command->name, "keys") == 0)
 		e = check_found(argument, report, &detail);
+	if (e == ERR_OK && argument != NULL && strcmp(command->name, "relogin") == 0)
+		e = ctl_wait_for_login(path, argument, (int)o->timeout_s * 1000, &detail);
 	buf_done(&line);
 	buf_done(&answer);
 	free(path);

@@ -434,7 +434,7 @@ class Relogin(Base):
         self.write_pin(self.right_pin)
         self.ctl("relogin", "token")
         daemon.expect("token token: its PIN was read anew")
-        harness.wait_for(lambda: self.token_row()["up"] == 1, 20, "the token is in service")
+        self.assertEqual(self.token_row()["up"], 1)
         self.assert_signed(daemon.send(harness.MESSAGE))
         # A signer process that dies must start with the new PIN.
         os.kill(daemon.signer_pid(), harness.signal.SIGKILL)
@@ -445,7 +445,7 @@ class Relogin(Base):
     def test_one_more_attempt_and_no_more(self):
         daemon = self.wrong_pin_daemon()
         mark = daemon.log_mark()
-        self.ctl("relogin", "token")
+        self.assertRegex(self.ctl("relogin", "token", status=75), "token token is not in service: .*PIN")
         daemon.expect(r"PIN.*(refused|INCORRECT)|CKR_PIN", since=mark)
         self.refused()
         os.kill(daemon.signer_pid(), harness.signal.SIGKILL)

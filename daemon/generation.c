@@ -2,6 +2,7 @@
 #include "daemon/generation.h"
 
 #include "base/safefile.h"
+#include "config/faults.h"
 #include "config/handover.h"
 #include "daemon/pins.h"
 #include "keytable/tokentable.h"
@@ -125,8 +126,10 @@ static void read_one(void *ctx, const char *name, const char *path, unsigned use
 		if (r->err != ERR_OK)
 			err_detail_set(r->detail, "%s: %s", path, strerror(errno));
 	}
-	if (r->err != ERR_OK)
-		err_detail_prefix(r->detail, "%s: ", name);
+	if (r->err == ERR_OK)
+		return;
+	err_detail_prefix(r->detail, "%s: ", name);
+	r->err = files_fault(r->g->signer, name, r->err, r->detail);
 }
 
 void generation_free(struct generation **generation)
@@ -149,13 +152,34 @@ void generation_warn(struct generation *g, const char *text)
 		g->warnings_more++;
 }
 
+/* Every file that cannot be read, then every PIN: nobody is asked for a PIN that is of no use. */
+static enum err read_files(struct generation *g, struct pinsource_rules *rules,
+			   struct faults *faults, struct err_detail *detail)
+{
+	struct reading reading = { .g = g, .detail = detail };
+	enum err err = generation_key_owner(g->settings, &reading.owner, detail);
+
+	if (err != ERR_OK)
+		return err;
+	files_gather(g->signer, faults);
+	settings_each_file(g->settings, read_one, &reading);
+	err = reading.err != ERR_OK ? reading.err : files_gathered(g->signer, detail);
+	if (err != ERR_OK)
+		return err;
+	rules->safe_only = g->settings->require_safe_keys;
+	rules->owner = reading.owner;
+	files_gather(g->signer, faults);
+	err = pins_read(g->settings, rules, g->signer, detail);
+	return err != ERR_OK ? err : files_gathered(g->signer, detail);
+}
+
 static enum err read_into(struct generation *g, const struct generation_source *source,
 			  const struct generation *old, struct settings_warnings *warnings,
 			  struct err_detail *detail)
 {
 	struct pinsource_rules rules = { .may_ask = !source->never_ask,
 					 .old = old != NULL ? old->signer : NULL };
-	struct reading reading = { .g = g, .detail = detail };
+	struct faults faults;
 	enum err err;
 
 	g->milter = files_new_closed();
@@ -165,16 +189,16 @@ static enum err read_into(struct generation *g, const struct generation_source *
 	err = generation_settings(source, &g->settings, warnings, detail);
 	if (err == ERR_OK && old != NULL)
 		err = settings_keep_start(g->settings, old->settings, warnings);
-	if (err == ERR_OK)
-		err = generation_key_owner(g->settings, &reading.owner, detail);
 	if (err != ERR_OK)
 		return err;
-	settings_each_file(g->settings, read_one, &reading);
-	if (reading.err != ERR_OK)
-		return reading.err;
-	rules.safe_only = g->settings->require_safe_keys;
-	rules.owner = reading.owner;
-	return pins_read(g->settings, &rules, g->signer, detail);
+	faults_init(&faults);
+	err = read_files(g, &rules, &faults, detail);
+	if (err != ERR_OK && err == faults.first) {
+		detail->text[0] = '\0';
+		faults_spread(faults.text.data, detail, warnings);
+	}
+	faults_done(&faults);
+	return err;
 }
 
 enum err generation_read(const struct generation_source *source, const struct generation *old,

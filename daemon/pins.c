@@ -75,25 +75,26 @@ static bool read_row(void *ctx, struct slice key, struct slice value, const char
 
 	if (source.ptr == NULL)
 		return true;
-	if (decode(source, text, sizeof(text), &len)) {
-		r->err = pinsource_read(slice_of(text, len), key, r->rules, r->files, r->detail);
-	} else {
-		r->err = ERR_CONFIG;
-		err_detail_set(r->detail, "pin-source= is not well-formed");
-	}
-	if (r->err != ERR_OK)
-		err_detail_prefix(r->detail, "%s: ", origin);
+	if (!decode(source, text, sizeof(text), &len))
+		return true; /* the signer says so */
+	r->err = pinsource_read(slice_of(text, len), key, r->rules, r->files, r->detail);
+	if (r->err == ERR_OK)
+		return true;
+	err_detail_prefix(r->detail, "%s: ", origin);
+	r->err = files_fault(r->files, "TokenTable", r->err, r->detail);
 	return r->err == ERR_OK;
 }
 
+/* What is wrong with the table itself the signer tells, with all else that is: tokentable_load().
+ */
 static enum err read_table(const char *spec, struct reading *r)
 {
 	AUTO(dataset_free) struct dataset *table = NULL;
-	enum err err =
-		dataset_open("TokenTable", spec, DATASET_NEED_VALUE, r->files, &table, r->detail);
+	enum err err = dataset_open("TokenTable", spec, DATASET_WALKED, r->files, &table, NULL);
 
-	if (err == ERR_OK)
-		err = dataset_each(table, read_row, r);
+	if (err != ERR_OK)
+		return err == ERR_NOMEM ? err : ERR_OK;
+	err = dataset_each(table, read_row, r);
 	return err == ERR_OK ? r->err : err;
 }
 

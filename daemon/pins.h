@@ -10,7 +10,8 @@
 /**
  * Read each PIN among the signer's files.
  * @param files the signer's files, the TokenTable among them
- * @return as pinsource_read(), with the setting and the line in the detail
+ * @return as pinsource_read(), with the setting and the line in the detail; what is wrong with the
+ * TokenTable itself is no error here, the signer tells it
  */
 NODISCARD enum err pins_read(const struct settings *settings, const struct pinsource_rules *rules,
 			     struct files *files, struct err_detail *detail);

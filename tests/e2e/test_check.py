@@ -238,6 +238,22 @@ class Check(harness.Case):
         self.assertEqual(12, len(errors), run.stderr)
         self.assertEqual(1, sum(line.startswith("hsmdkim: ") for line in errors), run.stderr)
 
+    def test_all_files_that_cannot_be_read_are_told(self):
+        run = self.check(f"Mode sv\nKeyTable {self.path('nokeys')}\nSigningTable {self.path('nosigners')}\n"
+                         f"TokenTable {self.path('notokens')}\nInternalHosts {self.path('nohosts')}\n")
+        self.assertEqual(78, run.returncode, run.stdout)
+        for name in ("KeyTable: nokeys", "SigningTable: nosigners", "TokenTable: notokens", "InternalHosts: nohosts"):
+            setting, file = name.split()
+            self.assertEqual(1, run.stderr.count(f"{setting} {self.path(file)}: cannot read"), run.stderr)
+
+    def test_rows_of_a_token_table_are_told_with_those_of_others(self):
+        """The supervisor reads its PINs before: it is not the one that complains."""
+        conf = self.tables("k1\n") + f"TokenTable {self.write('tokens', 'a' + chr(10) + 'b pkcs11:?pin-source=%zz' + chr(10))}\n"
+        run = self.check(conf)
+        self.assertEqual(78, run.returncode)
+        for text in ("KeyTable:1: 'k1' has no value", "tokens:1: 'a' has no value", "tokens:2: token 'b': pin-source: broken %-escape"):
+            self.assertEqual(1, run.stderr.count(text), run.stderr)
+
     def test_very_many_bad_rows(self):
         run = self.check(self.tables("".join(f"k{i}\n" for i in range(200)), "".join(f"d{i}.example :\n" for i in range(100))))
         self.assertEqual(78, run.returncode)

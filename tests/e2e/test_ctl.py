@@ -157,6 +157,33 @@ class Control(Base):
         self.assertEqual("more than one match", row["last_error"])
         self.assertRegex(row["last_error_detail"], "different keys on token .*: add token= to the URI")
 
+    def test_a_reload_of_bad_tables(self):
+        """The log has every bad row of every table, once; who asked for the reload gets the first; nothing is half-loaded."""
+        daemon = self.file_key_daemon(self.control)
+        self.write("KeyTable", f"k1 example.com:other:{self.path('key.pem')}\nk2\nk3 nothing\n")
+        self.write("SigningTable", "example.com k1\nexample.org nosuch\nexample.net\n")
+        self.write("hosts", "127.0.0.1\n10.0.0.1/8\n")
+        daemon.configure(KeyTable=self.path("KeyTable"), SigningTable=self.path("SigningTable"), InternalHosts=self.path("hosts"),
+                         Domain=None, Selector=None, KeyFile=None)
+        daemon.allowed += [r"KeyTable:|SigningTable:|hosts:|stays"]
+        mark = daemon.log_mark()
+        answer = self.ctl("reload", status=75)
+        self.assertRegex(answer, r"KeyTable:2: 'k2' has no value|hosts:2: InternalHosts: ")
+        self.assertEqual(1, len(answer.splitlines()), answer)
+        daemon.expect("the configuration in force stays", since=mark)
+        log = daemon.log()[mark:]
+        for text in ("KeyTable:2: 'k2' has no value", "KeyTable:3: key 'k3': ", "SigningTable:2: 'example.org' -> 'nosuch' names",
+                     "SigningTable:3: 'example.net' has no value", "hosts:2: InternalHosts: '10.0.0.1/8'"):
+            self.assertEqual(1, log.count(text), log)
+        self.assertIn("also wrong: ", log)
+        self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
+        self.zone["new._domainkey.example.com"] = harness.make_key_file(self.path("new.pem"))
+        for name, text in (("KeyTable", f"k1 example.com:new:{self.path('new.pem')}\n"), ("SigningTable", "example.com k1\n"),
+                           ("hosts", "127.0.0.1\n")):
+            self.write(name, text)
+        self.assertEqual("", self.ctl("reload"))
+        self.assert_signed(daemon.send(harness.MESSAGE), ("new",))
+
     def test_reload(self):
         daemon = self.file_key_daemon(self.control)
         before = self.ask("status")["daemon"]

@@ -34,6 +34,20 @@ class Program(harness.Case):
         self.assertEqual(78, result.returncode, result.stderr)
         self.assertRegex(result.stderr, r"warning: UserID root is not used: hsmdkim was not started by root and runs as user \d+\n")
 
+    def test_all_bad_rows_are_told_at_the_start(self):
+        """Of the tables of both processes, once each, then it ends."""
+        keys = self.write("KeyTable", "k1 example.com:s1:/k.pem\nk2\nk3 nothing\n")
+        signers = self.write("SigningTable", "example.com nosuch\nexample.net\nexample.org k1:me\n")
+        conf = self.write("conf", f"Mode s\nSocket local:{self.path('socket')}\nKeyTable {keys}\nSigningTable {signers}\n"
+                                  "PeerList 10.0.0.1/8,!\nSyslog no\n")
+        result = self.run_program("-f", "-x", conf)
+        self.assertEqual(78, result.returncode, result.stderr)
+        for text in (f"{keys}:2: 'k2' has no value", f"{keys}:3: key 'k3': ", f"{signers}:1: 'example.com' -> 'nosuch' names a key",
+                     f"{signers}:2: 'example.net' has no value", f"{signers}:3: 'example.org' -> 'k1:me' has a signer",
+                     f"{conf}:5: entry 1 of PeerList: ", f"{conf}:5: entry 2 of PeerList: "):
+            self.assertEqual(1, result.stderr.count(text), f"{text}\n{result.stderr}")
+        self.assertFalse(os.path.exists(self.path("socket")))
+
     def test_help_is_asked_for(self):
         for option in ("-h", "--help"):
             result = self.run_program(option)

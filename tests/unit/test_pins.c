@@ -1,6 +1,7 @@
 /* base/safefile, config/pinsource, daemon/pins: where PINs come from and who may read them. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "base/safefile.h"
+#include "config/faults.h"
 #include "config/pinsource.h"
 #include "daemon/pins.h"
 
@@ -352,8 +353,6 @@ static void a_bad_pin_source_names_its_setting(void **state)
 		const char *lines;
 		const char *named;
 	} cases[] = {
-		{ "TokenTable csl:a=pkcs11:token=A?pin-source=file%3\n", "not well-formed" },
-		{ "TokenTable csl:a=pkcs11:token=A?pin-source=%00\n", "not well-formed" },
 		{ "TokenTable csl:a=pkcs11:token=A?pin-source=file:/no/such/pin\n",
 		  "/no/such/pin" },
 		{ "PKCS11Module /m.so\nPKCS11PinSource file:/no/such/pin\n", "PKCS11PinSource: " },
@@ -372,6 +371,49 @@ static void a_bad_pin_source_names_its_setting(void **state)
 	}
 }
 
+/* tokentable_load() tells them, with all else that is wrong. */
+static void rows_that_are_wrong_are_left_to_the_signer(void **state)
+{
+	static const char *const lines[] = {
+		"TokenTable csl:a=pkcs11:token=A?pin-source=file%3\n",
+		"TokenTable csl:a=pkcs11:token=A?pin-source=%00\n",
+		"TokenTable csl:a,b\n",
+		"TokenTable dsn:x\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		struct files *files = files_new_closed();
+
+		assert_non_null(files);
+		assert_int_equal(read_all(lines[i], files, NULL), ERR_OK);
+		assert_int_equal(files_count(files), 0);
+		files_free(&files);
+	}
+}
+
+static void all_pins_that_cannot_be_read_are_told(void **state)
+{
+	struct files *files = files_new_closed();
+	struct err_detail detail = { "" };
+	struct faults faults;
+
+	(void)state;
+	assert_non_null(files);
+	faults_init(&faults);
+	files_gather(files, &faults);
+	assert_int_equal(read_all("TokenTable csl:a=pkcs11:?pin-source=file:/no/such/pin,"
+				  "b=pkcs11:token=B,c=pkcs11:?pin-source=4711\n",
+				  files, &detail),
+			 ERR_OK);
+	assert_int_not_equal(files_gathered(files, &detail), ERR_OK);
+	assert_non_null(strstr(detail.text, "entry 1 of TokenTable: "));
+	assert_non_null(strstr(faults.text.data, "\nentry 3 of TokenTable: PIN: write file:/path"));
+	assert_null(strstr(faults.text.data, "4711"));
+	faults_done(&faults);
+	files_free(&files);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +430,8 @@ int main(void)
 		cmocka_unit_test(each_token_is_asked_for_by_its_name_and_once),
 		cmocka_unit_test(the_token_table_s_pins_are_found),
 		cmocka_unit_test(a_bad_pin_source_names_its_setting),
+		cmocka_unit_test(rows_that_are_wrong_are_left_to_the_signer),
+		cmocka_unit_test(all_pins_that_cannot_be_read_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

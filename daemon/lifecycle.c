@@ -215,8 +215,8 @@ static void give_up(struct lifecycle *lc, int code, const char *reason, int64_t 
 	lifecycle_stop(lc, now_ms);
 }
 
-/* A start has failed: over once no child loads any more. @return false: it has not */
-static bool start_failed(struct lifecycle *lc, int64_t now_ms)
+/* A start has failed: over when no child loads any more, or one dies. @return false: it has not */
+static bool start_failed(struct lifecycle *lc, bool died, int64_t now_ms)
 {
 	bool refused = false;
 	bool waiting = false;
@@ -225,11 +225,11 @@ static bool start_failed(struct lifecycle *lc, int64_t now_ms)
 		const struct lifecycle_child *child = &lc->child[i];
 
 		refused |= child->refused;
-		waiting |= child->alive && child->state == CHILD_LOADING && !child->refused;
+		waiting |= child->state == CHILD_LOADING && !child->refused;
 	}
 	if (lc->in_service || !refused)
 		return false;
-	if (!waiting)
+	if (died || !waiting)
 		give_up(lc, EX_CONFIG, "the configuration cannot be loaded", now_ms);
 	return true;
 }
@@ -242,7 +242,7 @@ void lifecycle_loaded(struct lifecycle *lc, enum child_id id, uint32_t generatio
 		return;
 	if (child->state == CHILD_LOADING && generation == lc->current) {
 		child->state = CHILD_UP;
-		if (!start_failed(lc, now_ms))
+		if (!start_failed(lc, false, now_ms))
 			came_up(lc, id, now_ms);
 	} else if (child->asked && generation == lc->candidate && !child->switching) {
 		child->voted = true;
@@ -259,7 +259,7 @@ void lifecycle_failed(struct lifecycle *lc, enum child_id id, uint32_t generatio
 	if (child->state == CHILD_LOADING && generation == lc->current) {
 		child->refused = true;
 		child->deadline_ms = 0;
-		if (!start_failed(lc, now_ms))
+		if (!start_failed(lc, false, now_ms))
 			(void)act(lc, LIFECYCLE_KILL,
 				  id); /* it worked before: memory, descriptors */
 	} else if (child->asked && generation == lc->candidate) {
@@ -380,7 +380,7 @@ void lifecycle_exited(struct lifecycle *lc, enum child_id id, int code, int64_t 
 		return;
 	}
 	abort_candidate(lc, "a process died while it loaded the new tables");
-	if (start_failed(lc, now_ms))
+	if (start_failed(lc, true, now_ms))
 		return;
 	child->refused = false;
 	if (!lc->in_service && code > 0) {

@@ -148,7 +148,10 @@ static enum err remove_stale(const struct sockaddr_un *sun, struct err_detail *d
 	error = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 ? 0 : errno;
 	(void)close(fd);
 	if (error != ECONNREFUSED) {
-		err_detail_set(detail, "%s is in use by another process", sun->sun_path);
+		err_detail_set(
+			detail,
+			"%s is in use by another process; stop that one or choose another path",
+			sun->sun_path);
 		return ERR_BUSY;
 	}
 	if (unlink(sun->sun_path) != 0 && errno != ENOENT)

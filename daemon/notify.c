@@ -59,16 +59,42 @@ void notify_stopping(void)
 
 static enum err pidfile_error(const char *path, struct err_detail *detail)
 {
-	err_detail_set(detail, "PidFile %s: %s", path, strerror(errno));
+	err_detail_set(detail, "PidFile %s: %s%s", path, strerror(errno),
+		       errno == ENOENT
+			       ? "; make its folder (RuntimeDirectory= in a unit of systemd)"
+			       : "");
 	return ERR_IO;
 }
 
-enum err pidfile_write(const char *path, int mask, struct err_detail *detail)
+/* Asked for a lock that only a writer's excludes, so that nobody who may just read the file can
+ * keep us from starting. */
+static enum err pidfile_refuse_held(const char *path, struct err_detail *detail)
 {
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool held = fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+
+	if (fd >= 0)
+		(void)close(fd);
+	if (!held)
+		return ERR_OK;
+	err_detail_set(detail,
+		       "PidFile %s: process %ld uses it, another hsmdkim; stop that one, or give "
+		       "each its own PidFile",
+		       path, (long)lock.l_pid);
+	return ERR_BUSY;
+}
+
+enum err pidfile_write(const char *path, int mask, int *ret_fd, struct err_detail *detail)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char temp[PATH_MAX];
 	mode_t old_mask = 0;
 	int fd;
 
+	*ret_fd = -1;
+	if (pidfile_refuse_held(path, detail) != ERR_OK)
+		return ERR_BUSY;
 	if ((size_t)snprintf(temp, sizeof(temp), "%s.%ld", path, (long)getpid()) >= sizeof(temp)) {
 		err_detail_set(detail, "PidFile %s: the path is too long", path);
 		return ERR_LIMIT;
@@ -81,22 +107,27 @@ enum err pidfile_write(const char *path, int mask, struct err_detail *detail)
 		(void)umask(old_mask);
 	if (fd < 0)
 		return pidfile_error(path, detail);
-	if (dprintf(fd, "%ld\n", (long)getpid()) < 0 || close(fd) != 0 || rename(temp, path) != 0) {
+	(void)fcntl(fd, F_SETLK, &lock); /* a filesystem without locks: as before there were any */
+	if (dprintf(fd, "%ld\n", (long)getpid()) < 0 || rename(temp, path) != 0) {
 		(void)pidfile_error(path, detail);
 		(void)unlink(temp);
+		(void)close(fd);
 		return ERR_IO;
 	}
+	*ret_fd = fd;
 	return ERR_OK;
 }
 
-void pidfile_remove(const char *path)
+void pidfile_remove(const char *path, int fd)
 {
 	char text[32] = "";
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	ssize_t len = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	int now = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t len = now >= 0 ? read(now, text, sizeof(text) - 1) : -1;
 
-	if (fd >= 0)
-		(void)close(fd);
 	if (len > 0 && strtol(text, NULL, 10) == (long)getpid())
 		(void)unlink(path);
+	if (now >= 0)
+		(void)close(now);
+	if (fd >= 0)
+		(void)close(fd);
 }

@@ -322,18 +322,22 @@ static int run(struct supervisor *s)
 		settings->pid_file != NULL ? slice_dup(slice_str(settings->pid_file)) : NULL;
 	struct err_detail detail = { "" };
 	enum err err = ERR_OK;
+	int pid_fd = -1;
 
 	if (!s->options->foreground && settings->background)
 		err = daemonize_begin(&s->daemonize, &detail);
 	s->background = s->daemonize.ready_fd >= 0;
 	if (err == ERR_OK && pid_file != NULL)
-		err = pidfile_write(pid_file, (int)settings->umask, &detail);
+		err = pidfile_write(pid_file, (int)settings->umask, &pid_fd, &detail);
+	settings_place_error(settings, &detail);
 	if (err == ERR_OK)
 		start(s);
 	else
 		s->status = supervisor_complain(err, &detail);
+	if (err == ERR_BUSY)
+		s->status = EX_UNAVAILABLE;
 	if (pid_file != NULL)
-		pidfile_remove(pid_file);
+		pidfile_remove(pid_file, pid_fd);
 	free(pid_file);
 	return s->status;
 }

@@ -145,6 +145,28 @@ time.sleep(600)
         self.assertEqual(69, result.returncode, result.stderr)
         self.assert_signed(first.send(harness.MESSAGE), ("sel",))
 
+    def test_pid_file_of_another_daemon(self):
+        """One that runs keeps its own; what is left of one that died is no obstacle, whoever has that number by now."""
+        pid_file = self.path("hsmdkim.pid")
+        first = self.file_key_daemon({"PidFile": pid_file})
+        with open(pid_file, encoding="ascii") as file:
+            text = file.read()
+        conf = self.write("second.conf", f"Mode v\nSocket local:{self.path('second')}\nPidFile {pid_file}\n")
+        result = self.run_program("-f", "-x", conf)
+        self.assertEqual(69, result.returncode, result.stderr)
+        self.assertIn(f"{conf}:3: PidFile {pid_file}: process {int(text)} uses it, another hsmdkim; stop that one", result.stderr)
+        with open(pid_file, encoding="ascii") as file:
+            self.assertEqual(text, file.read())
+        self.assert_signed(first.send(harness.MESSAGE), ("sel",))
+        for stale in (str(os.getpid()), text, "", "-1", "nonsense"):
+            with self.subTest(stale=stale):
+                self.write("stale.pid", stale, 0o644)
+                self.daemon({"Mode": "v", "PidFile": self.path("stale.pid")}).stop()
+                self.assertFalse(os.path.exists(self.path("stale.pid")))
+        result = self.run_program("-f", "-x", self.write("second.conf", f"Mode v\nSocket local:{self.path('second')}\n"
+                                                                        f"PidFile {self.path('none')}/p\n"))
+        self.assertIn("No such file or directory; make its folder", result.stderr)
+
     def test_background_and_pid_file(self):
         """The parent returns when mail can be sent; the PID file names the supervisor."""
         pid_file = self.path("hsmdkim.pid")

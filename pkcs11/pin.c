@@ -25,16 +25,30 @@ static struct slice without_line_end(struct slice s)
 	return s;
 }
 
+/* @return NULL: nothing */
+static const char *what_is_wrong(struct slice text)
+{
+	if (text.len == 0)
+		return "is empty: one line with it is wanted";
+	if (slice_starts(text, SLICE_LIT("\xef\xbb\xbf")))
+		return "begins with a byte order mark; save its file as UTF-8 without BOM";
+	if (text.len > LIMIT_PIN_BYTES)
+		return "is longer than 255 bytes";
+	if (memchr(text.ptr, '\0', text.len) != NULL)
+		return "is not a text: it holds a NUL byte";
+	if (memchr(text.ptr, '\n', text.len) != NULL || memchr(text.ptr, '\r', text.len) != NULL)
+		return "has more than one line; its file holds the PIN and nothing else";
+	return NULL;
+}
+
 enum err pin_new(struct slice bytes, struct pin **ret_pin, struct err_detail *detail)
 {
 	struct slice text = without_line_end(bytes);
+	const char *wrong = what_is_wrong(text);
 	struct pin *pin;
 
-	if (text.len == 0 || text.len > LIMIT_PIN_BYTES || memchr(text.ptr, '\0', text.len)) {
-		err_detail_set(detail, "the PIN is %s",
-			       text.len == 0		    ? "empty: one line with it is wanted"
-			       : text.len > LIMIT_PIN_BYTES ? "longer than 255 bytes"
-							    : "not a text: it holds a NUL byte");
+	if (wrong != NULL) {
+		err_detail_set(detail, "the PIN %s", wrong);
 		return ERR_SYNTAX;
 	}
 	pin = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -56,6 +70,11 @@ void pin_free(struct pin **pin)
 	OPENSSL_cleanse(*pin, sizeof(**pin));
 	(void)munmap(*pin, PAGE_BYTES);
 	*pin = NULL;
+}
+
+bool pin_has_outer_blank(const struct pin *pin)
+{
+	return slice_trim(pin_bytes(pin)).len != pin->len;
 }
 
 struct slice pin_bytes(const struct pin *pin)

@@ -22,10 +22,14 @@ struct pin;
 /**
  * From the bytes of a PIN file or of a terminal line: one trailing CR, LF or CRLF is cut, nothing
  * else.
- * @return ERR_SYNTAX (empty, a NUL, more than LIMIT_PIN_BYTES) with a detail, ERR_NOMEM
+ * @return ERR_SYNTAX (empty, a NUL, more than LIMIT_PIN_BYTES, and what an editor leaves there and
+ * would cost an attempt: a byte order mark, a second line) with a detail, ERR_NOMEM
  */
 NODISCARD enum err pin_new(struct slice bytes, struct pin **ret_pin, struct err_detail *detail);
 void pin_free(struct pin **pin);
+
+/** Is there a blank at its begin or end? */
+bool pin_has_outer_blank(const struct pin *pin);
 
 struct slice pin_bytes(const struct pin *pin);
 

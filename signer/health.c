@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +16,9 @@
 #define PROBES_BEFORE_RESTART 2u
 
 struct health {
-	pthread_mutex_t lock; /* guards all below but name */
+	pthread_mutex_t lock; /* guards all below but name and pin_source */
 	char *name;
+	char *pin_source;
 	struct breaker breaker;
 	enum err error; /* why it is out of service */
 	struct err_detail detail;
@@ -30,7 +32,7 @@ struct health {
 	bool worked;
 };
 
-struct health *health_new(const char *name)
+struct health *health_new(const char *name, const char *pin_source)
 {
 	struct health *h = calloc(1, sizeof(*h));
 
@@ -38,7 +40,8 @@ struct health *health_new(const char *name)
 		return NULL;
 	(void)pthread_mutex_init(&h->lock, NULL);
 	h->name = slice_dup(slice_str(name));
-	if (h->name == NULL)
+	h->pin_source = slice_dup(slice_str(pin_source != NULL ? pin_source : "nowhere"));
+	if (h->name == NULL || h->pin_source == NULL)
 		health_free(&h);
 	return h;
 }
@@ -53,6 +56,7 @@ void health_free(struct health **health)
 		signkey_unref(&h->probe_keys[i].key);
 	(void)pthread_mutex_destroy(&h->lock);
 	free(h->name);
+	free(h->pin_source);
 	free(h);
 	*health = NULL;
 }
@@ -125,8 +129,18 @@ bool health_blames_token(enum err error)
 
 static void log_down(const struct health *h, const struct err_detail *detail, bool ended)
 {
-	log_line(LOG_LEVEL_ERROR, "token %s: out of service: %s%s", h->name, detail->text,
-		 ended ? "" : "; it is tried again by itself");
+	char said[sizeof(detail->text)];
+	const char *why = detail->text;
+
+	(void)snprintf(said, sizeof(said), "token %s: ", h->name);
+	if (slice_starts(slice_str(why), slice_str(said)))
+		why += strlen(said); /* who found it has named the token */
+	if (ended)
+		log_line(LOG_LEVEL_ERROR, "token %s: out of service: %s (PIN from %s)", h->name,
+			 why, h->pin_source);
+	else
+		log_line(LOG_LEVEL_ERROR,
+			 "token %s: out of service: %s; it is tried again by itself", h->name, why);
 }
 
 /* The lock is held. */

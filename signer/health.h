@@ -10,8 +10,9 @@
 
 struct health;
 
-/** @param name the token's, for the log; copied @return NULL when memory is short */
-NODISCARD struct health *health_new(const char *name);
+/** @param name, pin_source the token's, for the log; copied. NULL: it has no PIN
+ * @return NULL when memory is short */
+NODISCARD struct health *health_new(const char *name, const char *pin_source);
 void health_free(struct health **health);
 
 /** A signature was made with this key's replica. */

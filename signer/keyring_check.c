@@ -72,7 +72,7 @@ static enum err check_tokens(const struct keyring *r, void (*warn)(const char *t
 	enum err e = keyring_read_tokens(r, &table, detail);
 
 	for (size_t i = 0; e == ERR_OK && i < table->count; i++) {
-		e = tokenlane_check_pin(&table->rows[i], r->files, detail);
+		e = tokenlane_check_pin(&table->rows[i], r->files, warn, detail);
 		if (e == ERR_OK && (r->settings->mode & MODE_SIGN) != 0) {
 			doubt_module(&table->rows[i], warn);
 			doubt_login(&table->rows[i], warn);

@@ -101,11 +101,26 @@ static enum err read_pin(const struct tokentable_row *row, struct files *files,
 	return e;
 }
 
+/* A blank may belong to a PIN, and more often does not. */
+static bool find_doubt(const struct tokentable_row *row, const struct pin *pin,
+		       struct err_detail *ret_doubt)
+{
+	bool doubted = pin_has_outer_blank(pin);
+
+	if (doubted)
+		err_detail_set(ret_doubt,
+			       "PIN from %s: it begins or ends with a blank, which is sent to the "
+			       "token, too; take it out unless it belongs there",
+			       row->pin_source);
+	return doubted;
+}
+
 /* With what earlier processes knew of the PIN. */
 static enum err fill_pin(struct tokenlane *t, const struct tokentable_row *row, struct files *files,
 			 const struct pin_memory *memory, struct token_config *config,
 			 struct err_detail *detail)
 {
+	struct err_detail doubt;
 	enum err e;
 
 	if (row->pin_source == NULL)
@@ -116,14 +131,16 @@ static enum err fill_pin(struct tokenlane *t, const struct tokentable_row *row, 
 				&config->pin_unclear);
 	if (e != ERR_OK)
 		return e;
+	if (find_doubt(row, t->pin, &doubt))
+		log_line(LOG_LEVEL_WARNING, "token %s: %s", row->name, doubt.text);
 	config->pin = t->pin;
 	config->pin_state = pinnote_state;
 	config->pin_ctx = t->pinnote;
 	if (config->pin_refused)
 		log_line(LOG_LEVEL_ERROR,
-			 "token %s: its PIN was refused before and is not tried again; correct it, "
-			 "then reload",
-			 row->name);
+			 "token %s: its PIN was refused before and is not tried again; correct it "
+			 "(%s), then reload",
+			 row->name, row->pin_source);
 	else if (config->pin_unclear > 0)
 		log_line(LOG_LEVEL_WARNING,
 			 "token %s: the signer process ended in a login (%u of %u); the token may "
@@ -142,7 +159,7 @@ static enum err fill(struct tokenlane *t, const struct tokentable_row *row, stru
 	t->module_path = slice_dup(slice_str(row->module_path));
 	t->uri_text = slice_dup(slice_str(row->uri));
 	t->sessions = row->sessions;
-	t->health = health_new(row->name);
+	t->health = health_new(row->name, row->pin_source);
 	if (t->health == NULL || t->name == NULL || t->module_path == NULL || t->uri_text == NULL)
 		return ERR_NOMEM;
 	if (row->uri != NULL)
@@ -175,7 +192,7 @@ enum err tokenlane_new(const struct tokentable_row *row, struct files *files,
 }
 
 enum err tokenlane_check_pin(const struct tokentable_row *row, struct files *files,
-			     struct err_detail *detail)
+			     void (*warn)(const char *text), struct err_detail *detail)
 {
 	AUTO(pin_free) struct pin *pin = NULL;
 	struct err_detail why = { "" };
@@ -185,6 +202,10 @@ enum err tokenlane_check_pin(const struct tokentable_row *row, struct files *fil
 		return ERR_OK; /* nobody was asked */
 	if (e != ERR_OK && detail != NULL)
 		*detail = why;
+	if (e == ERR_OK && pin != NULL && find_doubt(row, pin, &why)) {
+		tokentable_place(row, "PKCS11PinSource", &why);
+		warn(why.text);
+	}
 	return e;
 }
 

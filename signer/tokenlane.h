@@ -30,10 +30,11 @@ NODISCARD enum err tokenlane_new(const struct tokentable_row *row, struct files 
 /**
  * For -n: does the row's PIN have the form of one, as tokenlane_new() wants? One that is asked for
  * at the terminal is not there, and no error.
+ * @param warn hears of a PIN that is doubtful
  * @return ERR_SYNTAX, ERR_NOMEM with a detail that names the row
  */
 NODISCARD enum err tokenlane_check_pin(const struct tokentable_row *row, struct files *files,
-				       struct err_detail *detail);
+				       void (*warn)(const char *text), struct err_detail *detail);
 
 /** The same token as another row means: name, module, URI, PIN, sessions; and its PIN is
  * neither refused nor in doubt. Then it and its login can go on in the next generation. */

@@ -21,7 +21,6 @@ static void one_line_end_is_cut_and_nothing_else(void **state)
 		{ SLICE_INIT("1234\n"), SLICE_INIT("1234") },
 		{ SLICE_INIT("1234\r\n"), SLICE_INIT("1234") },
 		{ SLICE_INIT("1234\r"), SLICE_INIT("1234") },
-		{ SLICE_INIT("1234\n\n"), SLICE_INIT("1234\n") },
 		{ SLICE_INIT(" 12 34 \n"), SLICE_INIT(" 12 34 ") },
 		{ SLICE_INIT("user:pass:word"), SLICE_INIT("user:pass:word") },
 		{ SLICE_INIT("p\xc3\xa4ss\n"), SLICE_INIT("p\xc3\xa4ss") },
@@ -33,6 +32,7 @@ static void one_line_end_is_cut_and_nothing_else(void **state)
 
 		assert_int_equal(pin_new(rows[i].file, &pin, NULL), ERR_OK);
 		assert_true(slice_eq(pin_bytes(pin), rows[i].pin));
+		assert_int_equal(pin_has_outer_blank(pin), rows[i].file.ptr[0] == ' ');
 		pin_free(&pin);
 		assert_null(pin);
 	}
@@ -46,6 +46,11 @@ static void what_is_no_pin_is_refused_without_showing_it(void **state)
 		SLICE_INIT("\n"),
 		SLICE_INIT("\r\n"),
 		SLICE_INIT("4711\0"),
+		SLICE_INIT("\xef\xbb\xbf"
+			   "4711\n"),
+		SLICE_INIT("4711\n\n"),
+		SLICE_INIT("4711\nsecond line\n"),
+		SLICE_INIT("4711\r4712"),
 		SLICE_INIT("47\0"
 			   "11\n"),
 	};

@@ -102,11 +102,12 @@ static enum err print_report(const struct generation_source *source,
 }
 
 /* A warning only: a service manager may make the folder when it starts us. */
-static void doubt_folder(const char *setting, const char *path, struct settings_warnings *warnings)
+static void doubt_folder(const struct settings *s, const char *setting, const char *path,
+			 struct settings_warnings *warnings)
 {
 	size_t slash = slice_rfind(slice_str(path), '/');
 	char folder[PATH_MAX];
-	char line[PATH_MAX + 128];
+	struct err_detail line;
 
 	if (slash == 0 || path[slash] != '/' || slash >= sizeof(folder))
 		return;
@@ -114,10 +115,11 @@ static void doubt_folder(const char *setting, const char *path, struct settings_
 	folder[slash] = '\0';
 	if (access(folder, F_OK) == 0)
 		return;
-	(void)snprintf(line, sizeof(line),
+	err_detail_set(&line,
 		       "%s: folder %s: %s; a start fails unless the service manager makes it",
 		       setting, folder, strerror(errno));
-	settings_warn(warnings, line);
+	settings_place_error(s, &line);
+	settings_warn(warnings, line.text);
 }
 
 /* What a start finds when it listens, without listening. */
@@ -128,17 +130,20 @@ static enum err check_places(const struct settings *s, struct settings_warnings 
 	enum err err;
 
 	if (s->pid_file != NULL)
-		doubt_folder("PidFile", s->pid_file, warnings);
+		doubt_folder(s, "PidFile", s->pid_file, warnings);
 	if (s->socket == NULL) {
 		settings_warn(warnings, "Socket is not set: a start fails without it, -p, or a "
 					"socket of the service manager");
 		return ERR_OK;
 	}
 	err = listen_parse(s->socket, &addr, detail);
-	if (err == ERR_OK)
-		err = listen_check(&addr, detail);
-	if (err == ERR_OK && addr.kind == LISTEN_UNIX)
-		doubt_folder("Socket", addr.path, warnings);
+	if (err != ERR_OK)
+		return err;
+	err = listen_check(&addr, detail);
+	if (err != ERR_OK)
+		err_detail_prefix(detail, "Socket: ");
+	else if (addr.kind == LISTEN_UNIX)
+		doubt_folder(s, "Socket", addr.path, warnings);
 	return err;
 }
 

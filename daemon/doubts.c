@@ -57,6 +57,9 @@ static void doubt_signing_table(const struct snapshot *snapshot, bool thorough,
 
 	if (table == NULL || (signtable_is_live(table) && !thorough))
 		return;
+	if (!signtable_is_live(table) && signtable_count(table) == 0)
+		settings_warn(warnings, "SigningTable holds no row, so nothing will be signed; "
+					"write 'example.com KEYNAME', with a name of the KeyTable");
 	/* What cannot be read here is an error of whoever looks rows up. */
 	if (signtable_each_doubt(table, add_row, &d) == ERR_OK)
 		count_others(&d);

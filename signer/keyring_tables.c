@@ -18,17 +18,19 @@ static bool check_uri(void *ctx, const struct keytable_row *row, const char *ori
 	AUTO(p11_uri_free) struct p11_uri *uri = NULL;
 	struct row_check *check = ctx;
 	const struct settings *s = check->ring->settings;
+	char name[80];
 
 	if (row->kind != KEYREF_URI)
 		return true;
+	(void)text_sanitize(row->name, name, sizeof(name));
 	check->err = p11_uri_parse(row->ref, P11_URI_KEY, &uri, check->detail);
-	if (check->err == ERR_OK && s->pkcs11_module == NULL && s->token_table == NULL) {
-		char name[80];
-
+	if (check->err != ERR_OK) {
+		err_detail_prefix(check->detail, "key '%s': ", name);
+	} else if (s->pkcs11_module == NULL && s->token_table == NULL) {
 		err_detail_set(check->detail,
 			       "key '%s' is on a token, and there is none: set PKCS11Module and "
 			       "PKCS11PinSource, or TokenTable",
-			       text_sanitize(row->name, name, sizeof(name)));
+			       name);
 		check->err = ERR_CONFIG;
 	}
 	if (check->err == ERR_OK)

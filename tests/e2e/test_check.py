@@ -59,7 +59,7 @@ class Check(harness.Case):
         one = "k1 example.com:s1:/k.pem\n"
         for name, conf, text in (
                 ("unknown key", None, "SigningTable:1: 'example.com' -> 'nosuch'"),
-                ("URI", None, "KeyTable:1: the URI names no key"),
+                ("URI", None, "KeyTable:1: key 'k1': the URI names no key"),
                 ("token", "TokenTable " + self.write("tokens", "a pkcs11:bogus=1?module-path=/m.so\n"), 'unknown attribute "bogus"'),
                 ("host bits", "InternalHosts 192.0.2.1/24\n", "write 192.0.2.0/24"),
                 ("socket", "Socket nonsense:x\n", "ocket")):
@@ -105,6 +105,12 @@ class Check(harness.Case):
             with self.subTest(domain=domain):
                 run = self.check(f"Mode s\nDomain {domain}\nSelector s1\nKeyFile {self.path('k.pem')}\n")
                 self.assertIn(text, run.stderr)
+        for text in ("", "# nothing\n\n"):
+            empty = self.write("SigningTable", text)
+            for prefix in ("", "refile:"):
+                run = self.check(f"Mode s\nKeyTable {keys}\nSigningTable {prefix}{empty}\n")
+                self.assertIn("warning: SigningTable holds no row, so nothing will be signed", run.stderr)
+        self.assertNotIn("holds no row", self.check(f"Mode v\nKeyTable {keys}\nSigningTable {empty}\n").stderr)
         many = self.write("SigningTable", "".join(f"*@d{i}.example k1\n" for i in range(100)))
         run = self.check(f"Mode s\nKeyTable {keys}\nSigningTable {many}\n")
         self.assertIn("SigningTable: 80 more rows can match no sender\n", run.stderr)
@@ -154,6 +160,24 @@ class Check(harness.Case):
                 self.assertEqual(0, run.returncode, run.stderr)
                 self.assertEqual(expected, said in run.stderr, run.stderr)
 
+    def test_a_pin_that_is_none(self):
+        """Before it costs one of the few attempts: named with its source, never shown."""
+        pin = self.write("pin", "")
+        conf = (self.tables("k1 example.com:s1:pkcs11:token=T;object=k\n") + f"PKCS11Module /m.so\nPKCS11PinSource file:{pin}\n"
+                "RequireSafeKeys no\n")
+        for text, says in (("\ufeff471147\n", "begins with a byte order mark"), ("471147\n471147\n", "has more than one line"), ("", "is empty")):
+            with self.subTest(text=text):
+                self.write("pin", text)
+                run = self.check(conf)
+                self.assertEqual(78, run.returncode, run.stdout)
+                self.assertIn(f"{self.path('opendkim.conf')}:5: PKCS11PinSource: PIN from {pin}: the PIN {says}", run.stderr)
+                self.assertNotIn("471147", run.stderr)
+        for text, blank in (("471147 \n", True), ("\t471147", True), ("471147\r\n", False)):
+            self.write("pin", text)
+            run = self.check(conf)
+            self.assertEqual(0, run.returncode, run.stderr)
+            self.assertEqual(blank, f"{self.path('opendkim.conf')}:5: PKCS11PinSource: PIN from file:{pin}: it begins or ends with a blank" in run.stderr, run.stderr)
+
     def test_the_key_of_key_file(self):
         """Without a usable key there nothing would be signed: -n and a start say so, with the line and the file."""
         key = self.own_key("mail.private")
@@ -194,14 +218,14 @@ class Check(harness.Case):
 
     def test_what_a_start_would_refuse(self):
         """Nothing is bound, and yet -n says what a start says."""
-        for lines, text in (("Socket inet:abc@localhost\n", "cannot find port abc"), ("Nameservers foo\n", "Nameservers:"),
+        for lines, text in (("Socket inet:abc@localhost\n", f"{self.path('opendkim.conf')}:2: Socket: cannot find port abc"), ("Nameservers foo\n", "Nameservers:"),
                             ("Nameservers 127.0.0.1 127.0.0.2\n", "Nameservers:")):
             with self.subTest(lines=lines):
                 run = self.check("Mode v\n" + lines)
                 self.assertEqual(78, run.returncode, run.stdout)
                 self.assertIn(text, run.stderr)
-        for lines, text in (("", "Socket is not set"), ("Socket local:/nonexistent/d/s\n", "Socket: folder /nonexistent/d: No such file"),
-                            ("PidFile /nonexistent/d/p\n", "PidFile: folder /nonexistent/d: No such file")):
+        for lines, text in (("", "Socket is not set"), ("Socket local:/nonexistent/d/s\n", f"{self.path('opendkim.conf')}:2: Socket: folder /nonexistent/d: No such file"),
+                            ("PidFile /nonexistent/d/p\n", f"{self.path('opendkim.conf')}:2: PidFile: folder /nonexistent/d: No such file")):
             with self.subTest(lines=lines):
                 run = self.check("Mode v\n" + lines)
                 self.assertEqual(0, run.returncode, run.stderr)

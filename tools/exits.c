@@ -1,7 +1,9 @@
 /* Exit statuses of the tools. */
 #include "tools/exits.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 int exits_for(enum err e)
 {
@@ -17,6 +19,7 @@ int exits_for(enum err e)
 		{ ERR_DENIED, EX_CANTCREAT },
 		{ ERR_IO, EX_OSERR },
 		{ ERR_FILE_UNSAFE, EX_NOPERM },
+		{ ERR_NO_SENDER, EX_DATAERR },
 		{ ERR_NOT_FOUND, EX_NOINPUT },
 		{ ERR_KEY_MISSING, EX_NOINPUT },
 		{ ERR_KEY_BAD, EX_DATAERR },
@@ -40,4 +43,14 @@ int exits_report(const char *program, enum err e, const struct err_detail *detai
 	else
 		(void)fprintf(stderr, "%s: %s\n", program, err_text(e));
 	return exits_for(e);
+}
+
+int exits_finish(const char *program, int status)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return status;
+	(void)fprintf(stderr, "%s: standard output cannot be written: %s\n", program,
+		      errno != 0 ? strerror(errno) : "an earlier write failed");
+	return status == EX_OK ? EX_OSERR : status;
 }

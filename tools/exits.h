@@ -12,4 +12,10 @@ int exits_for(enum err e);
 /** "PROGRAM: text (detail)" to standard error. @return exits_for(e) */
 int exits_report(const char *program, enum err e, const struct err_detail *detail);
 
+/**
+ * At the end of a program: was all that it printed taken?
+ * @return status; EX_OSERR, with a line, when it was EX_OK and standard output failed
+ */
+int exits_finish(const char *program, int status);
+
 #endif

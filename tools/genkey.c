@@ -8,8 +8,11 @@
 #include "tools/outfile.h"
 #include "tools/pubtext.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Table lines of a list of a million domains. */
 #define REPORT_BYTES_MAX ((size_t)1024 * 1024 * 1024)
@@ -179,12 +182,17 @@ static enum err write_record(const struct genkey_plan *plan, const struct genkey
 	return e;
 }
 
-/* Nothing is made before it is sure that nothing is in the way of its record. */
+/* Nothing is made before it is sure that its record can be written and nothing is in its way. */
 static enum err check_room(const struct genkey_job *job, struct err_detail *detail)
 {
 	char path[PATH_MAX];
 	enum err e = job_path(job, ".txt", path, detail);
 
+	if (e == ERR_OK && faccessat(AT_FDCWD, job->directory, W_OK | X_OK, AT_EACCESS) != 0) {
+		err_detail_set(detail, "%s: %s; make the folder or name another with -D",
+			       job->directory, strerror(errno));
+		return ERR_IO;
+	}
 	if (e != ERR_OK || job->may_exist || !outfile_exists(path))
 		return e;
 	err_detail_set(detail, "%s: exists already; choose another selector or move it away", path);
@@ -201,11 +209,14 @@ enum err genkey_one(const struct genkey_plan *plan, const struct genkey_job *job
 		return e;
 	buf_init(&made.ref, PATH_MAX);
 	e = plan->source.make(plan->source.ctx, job, &made, detail);
-	if (e == ERR_OK)
-		e = write_record(plan, job, &made, report, detail);
 	if (e == ERR_OK) {
+		e = write_record(plan, job, &made, report, detail);
 		add_table_lines(job, &made, report);
 		*ret_kept = made.kept;
+		if (e != ERR_OK)
+			err_detail_prefix(detail,
+					  "the key is there as %s, only its record is not: ",
+					  buf_slice(&made.ref).ptr);
 	}
 	genkey_made_done(&made);
 	return e;

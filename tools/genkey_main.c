@@ -39,7 +39,7 @@ static enum err make_keys(struct genkey_plan *plan, struct err_detail *detail)
 							: make_single(plan, &report, detail);
 	if (plan->source.close != NULL)
 		plan->source.close(plan->source.ctx);
-	if (e == ERR_OK)
+	if (e == ERR_OK || report.names.len != 0) /* a record without a file is shown at least */
 		genkey_migration_print(&report, plan->out);
 	genkey_report_done(&report);
 	return e;

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "pkcs11/generate.h"
+#include "tools/sighold.h"
 #include "tools/toolconf.h"
 
 #include <stdlib.h>
@@ -67,6 +68,21 @@ static enum err find_kept(struct token_session *session, struct making *m,
 	return e;
 }
 
+static enum err write_key(struct token_session *session, struct making *m,
+			  struct err_detail *detail)
+{
+	const struct p11_uri *uri = m->source->uri;
+	sigset_t before;
+	enum err e;
+
+	sighold_begin(&before);
+	e = m->source->import != NULL
+		    ? newkey_import(session, uri, &m->want, m->pem, &m->made->key, detail)
+		    : newkey_generate(session, uri, &m->want, &m->made->key, detail);
+	sighold_end(&before);
+	return e;
+}
+
 static enum err make_on(void *ctx, struct token_session *session, struct err_detail *detail)
 {
 	struct making *m = ctx;
@@ -76,12 +92,7 @@ static enum err make_on(void *ctx, struct token_session *session, struct err_det
 	newkey_uri(session, &m->want, &m->made->ref);
 	if (m->job->may_exist)
 		e = find_kept(session, m, detail);
-	if (e != ERR_KEY_MISSING)
-		return e;
-	return m->source->import != NULL
-		       ? newkey_import(session, m->source->uri, &m->want, m->pem, &m->made->key,
-				       detail)
-		       : newkey_generate(session, m->source->uri, &m->want, &m->made->key, detail);
+	return e == ERR_KEY_MISSING ? write_key(session, m, detail) : e;
 }
 
 static enum err token_make(void *ctx, const struct genkey_job *job, struct genkey_made *ret_made,

@@ -10,6 +10,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))  # nameserver, harness
 
 BIN = os.environ.get("BIN", os.path.join(os.path.dirname(__file__), "../../build/release/bin"))
+KILLSHIM = os.path.join(os.environ.get("LIB", os.path.join(BIN, "..", "lib")), "libkillshim.so")
 SRCDIR = os.environ.get("SRCDIR", os.path.join(os.path.dirname(__file__), "../.."))
 
 
@@ -33,6 +34,18 @@ def zone_strings(text):
     """The character strings of a TXT record in zone file form, unescaped."""
     strings = re.findall(r'"((?:[^"\\]|\\.)*)"', text)
     return [re.sub(r"\\(\d{3}|.)", lambda m: chr(int(m[1])) if len(m[1]) == 3 else m[1], s) for s in strings]
+
+
+def closed_output(name, *args, stdin=b"", env=None):
+    """One of our programs whose output nobody reads, and SIGPIPE ignored as under many a daemon. @return exit status, errors"""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        run = subprocess.run([os.path.join(BIN, name), *args], input=stdin, stdout=writer, stderr=subprocess.PIPE, timeout=60,
+                             restore_signals=False, env={**os.environ, **(env or {})})
+    finally:
+        os.close(writer)
+    return run.returncode, run.stderr.decode()
 
 
 class ToolCase(unittest.TestCase):
@@ -82,7 +95,7 @@ class TokenCase(ToolCase):
                        check=True, capture_output=True, env={**os.environ, **self.env})
 
     def run_tool(self, name, *args, **more):
-        return tool(name, *args, env=self.env, **more)
+        return tool(name, *args, **{"env": self.env, **more})
 
     def objects(self, *args):
         """pkcs11-tool's list of objects, one text each."""

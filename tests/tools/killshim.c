@@ -1,17 +1,28 @@
 /*
- * Preloaded into hsmdkim-rotate by its tests: the process kills itself when it renames something to
+ * Preloaded into tools by their tests.
+ *
+ * KILLSHIM_TRUNCATE=PATTERN: SIGTERM comes when a file with a name like this was emptied, as
+ * SoftHSM does before it writes one anew. KILLSHIM_LINK=fail: link() fails, so no file is created
+ * whole.
+ *
+ * The process kills itself when it renames something to
  * the path of KILLSHIM_PATH, before it is done or right after (KILLSHIM_WHEN=before, after). That
  * is between what a step did and the note of it, and between the note and the next step; at no
  * other moment is it decided which of the two a reader of the state file sees.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef int rename_fn(const char *from, const char *to);
+typedef int ftruncate_fn(int fd, off_t length);
 
 static void die_if(const char *when, const char *path)
 {
@@ -32,5 +43,36 @@ int rename(const char *from, const char *to)
 	die_if("before", to);
 	status = real(from, to);
 	die_if("after", to);
+	return status;
+}
+
+int link(const char *from, const char *to)
+{
+	rename_fn *real;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "link");
+	if (getenv("KILLSHIM_LINK") == NULL)
+		return real(from, to);
+	errno = ENOSPC;
+	return -1;
+}
+
+int ftruncate(int fd, off_t length)
+{
+	const char *pattern = getenv("KILLSHIM_TRUNCATE");
+	char path[PATH_MAX];
+	char link_path[64];
+	ftruncate_fn *real;
+	ssize_t len;
+	int status;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "ftruncate");
+	status = real(fd, length);
+	(void)snprintf(link_path, sizeof(link_path), "/proc/self/fd/%d", fd);
+	len = readlink(link_path, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = '\0';
+	if (pattern != NULL && strrchr(path, '/') != NULL &&
+	    fnmatch(pattern, strrchr(path, '/') + 1, 0) == 0)
+		(void)raise(SIGTERM);
 	return status;
 }

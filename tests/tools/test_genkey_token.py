@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from common import BIN, SOFTHSM, TokenCase, zone_strings
+from common import BIN, KILLSHIM, SOFTHSM, TokenCase, closed_output, zone_strings
 from nameserver import Bind
 from test_testkey import RSA, make_key
 
@@ -31,6 +31,52 @@ class GenkeyToken(TokenCase):
         p = "".join(zone_strings(run.stdout)).split("p=")[1]
         self.assertEqual(p, "".join(zone_strings(self.read(selector + ".txt"))).split("p=")[1])
         return p
+
+
+class Interrupted(GenkeyToken):
+    def shim(self, **settings):
+        return {**self.env, "LD_PRELOAD": KILLSHIM, **settings}
+
+    def token_files(self):
+        return [os.path.join(folder, name) for folder, _, names in os.walk(self.path("tokens")) for name in names]
+
+    def test_a_token_file_is_not_left_empty(self):
+        """SIGTERM where SoftHSM has emptied a file and not yet written it: at each login, and when it makes a key."""
+        uri = URI.search(self.good("-s", "s", "-d", "example.com").stdout)[0]
+        for pattern, program, args in (
+                ("token.object", "hsmdkim-testkey", ("-x", "/dev/null", *self.token_options, "-d", "example.com", "-s", "s", "-k", uri)),
+                ("*-*.object", "hsmdkim-genkey", ("--token", "pkcs11:token=dkim", *self.token_options, "-D", self.dir, "-s", "t",
+                                                  "-d", "example.com"))):
+            with self.subTest(program):
+                env = {**os.environ, **self.shim(KILLSHIM_TRUNCATE=pattern)}
+                run = subprocess.run([os.path.join(BIN, program), *args], env=env, capture_output=True, timeout=60)
+                self.assertEqual(run.returncode, -signal.SIGTERM, run.stderr)
+                self.assertEqual([n for n in self.token_files() if n.endswith(".object") and os.path.getsize(n) == 0], [])
+                self.assertEqual(len(self.objects("--type", "privkey")), 1 if program.endswith("testkey") else 2)
+
+    def test_nothing_is_made_before_its_record_has_a_place(self):
+        run = self.genkey("-s", "s", "-d", "example.com", "-D", self.path("nodir"))
+        self.assertEqual((run.returncode, run.stdout), (71, ""))
+        self.assertIn("nodir: No such file or directory; make the folder or name another with -D", run.stderr)
+        self.assertEqual(self.objects("--type", "privkey"), [])
+        self.good("-s", "s", "-d", "example.com")
+
+    def test_a_record_that_could_not_be_written_is_shown(self):
+        run = self.run_tool("hsmdkim-genkey", "--token", "pkcs11:token=dkim", *self.token_options, "-D", self.dir, "-s", "s", "-d",
+                            "example.com", env=self.shim(KILLSHIM_LINK="fail"))
+        self.assertEqual(run.returncode, 71)
+        self.assertRegex(run.stderr, r"the key is there as pkcs11:\S*object=s\S+, only its record is not: .*No space left")
+        self.assertIn("s._domainkey", run.stdout)
+        table = self.write("kt", "k example.com:s:%s\n" % URI.search(run.stdout)[0])
+        zone = self.run_tool("hsmdkim-genzone", "-x", "/dev/null", *self.token_options, "file:" + table).stdout
+        p = "".join(zone_strings(zone)).split("p=")[1]
+        self.assertIn("p=" + p, "".join(zone_strings(run.stdout)))
+
+    def test_output_that_nobody_takes(self):
+        status, err = closed_output("hsmdkim-genkey", "--token", "pkcs11:token=dkim", *self.token_options, "-D", self.dir, "-s", "s",
+                                    "-d", "example.com", env=self.env)
+        self.assertEqual(status, 71)
+        self.assertIn("standard output cannot be written: Broken pipe", err)
 
 
 class Making(GenkeyToken):

@@ -17,11 +17,10 @@ import dns.resolver
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 import harness  # noqa: E402
-from common import BIN, tool  # noqa: E402
+from common import BIN, KILLSHIM, closed_output, tool  # noqa: E402
 from nameserver import Bind, Knot, find_program, free_port  # noqa: E402
 
 DOMAIN = "example.com"
-SHIM = os.path.join(os.environ.get("LIB", os.path.join(BIN, "..", "lib")), "libkillshim.so")
 
 
 class RotateCase(harness.Case):
@@ -120,7 +119,7 @@ class RotateCase(harness.Case):
     def killed(self, when, path, *more):
         """A run that gets SIGKILL before or after path is replaced."""
         run = tool("hsmdkim-rotate", *self.options(*more), "run", timeout=120, env={
-            **self.environment, "LD_PRELOAD": SHIM, "KILLSHIM_PATH": path, "KILLSHIM_WHEN": when})
+            **self.environment, "LD_PRELOAD": KILLSHIM, "KILLSHIM_PATH": path, "KILLSHIM_WHEN": when})
         self.assertEqual(run.returncode, -9, run.stdout + run.stderr)
 
     def kill_at_every_step(self, check):
@@ -372,6 +371,11 @@ class Files(RotateCase):
         self.assertNotEqual(self.row()[1], "old")
         for name in ("KeyTable", "state"):
             self.assertTrue(os.path.islink(self.path(name)), name)
+
+    def test_output_that_nobody_takes(self):
+        status, err = closed_output("hsmdkim-rotate", *self.options(), "status")
+        self.assertEqual(status, 71, err)
+        self.assertIn("standard output cannot be written: Broken pipe", err)
 
     def test_a_table_that_is_no_text_file_is_refused_before_a_key_is_made(self):
         table = self.path("table.lmdb")

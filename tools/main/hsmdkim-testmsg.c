@@ -1,7 +1,8 @@
 /* hsmdkim-testmsg(8) */
+#include "tools/exits.h"
 #include "tools/testmsg.h"
 
 int main(int argc, char **argv)
 {
-	return testmsg_main(argc, argv);
+	return exits_finish("hsmdkim-testmsg", testmsg_main(argc, argv));
 }

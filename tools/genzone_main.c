@@ -135,7 +135,9 @@ static enum err load(const struct genzone_options *o, const struct toolconf *con
 	/* -s: the rows of subdomains are picked later; % then stands for nothing */
 	const char *only = o->subdomains ? NULL : o->domain;
 
-	return keyset_load_table(set, table, conf->files, only, conf->tokens, detail);
+	enum err e = keyset_load_table(set, table, conf->files, only, conf->tokens, detail);
+
+	return e == ERR_IO ? ERR_CONFIG : e; /* the table's; each key has an error of its own */
 }
 
 static int run(const struct genzone_options *o, const char *table)

@@ -97,12 +97,27 @@ static enum keycheck_id rule_syntax(struct subject *s)
 	return s->tags.broken ? KEY_SYNTAX : KEY_OK;
 }
 
+static enum keycheck_id version_fault(struct slice v)
+{
+	static const char *const others[] = { "spf1", "DMARC1", "STSv1", "TLSRPTv1", "BIMI1" };
+
+	if (slice_starts(v, SLICE_LIT("DKIM1")) && ch_is_fws(v.ptr[strlen("DKIM1")]))
+		return KEY_NO_SEMICOLON;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (slice_istarts(v, slice_str(others[i])))
+			return KEY_OTHER_RECORD;
+	return KEY_VERSION;
+}
+
 static enum keycheck_id rule_version(struct subject *s)
 {
+	struct slice v;
+
 	if (!keyrecord_has_tag(&s->tags, 'v'))
 		return KEY_OK;
-	if (!slice_eq(s->tags.value['v' - 'a'], SLICE_LIT("DKIM1")))
-		return KEY_VERSION;
+	v = s->tags.value['v' - 'a'];
+	if (!slice_eq(v, SLICE_LIT("DKIM1")))
+		return version_fault(v);
 	return s->tags.first == 'v' ? KEY_OK : KEY_V_NOT_FIRST;
 }
 

@@ -69,6 +69,10 @@
 	X(KEY_SYNTAX, "syntax", EX_UNAVAILABLE, "the record is no key record",                    \
 	  "publish the text that hsmdkim-genkey --format plain writes")                           \
 	X(KEY_VERSION, "version", EX_UNAVAILABLE, "v= is not DKIM1", "write v=DKIM1, with this case") \
+	X(KEY_NO_SEMICOLON, "no_semicolon", EX_UNAVAILABLE, "a semicolon is missing behind DKIM1", \
+	  "write v=DKIM1; and the rest")                                                          \
+	X(KEY_OTHER_RECORD, "other_record", EX_UNAVAILABLE, "this is another kind of record at the key's name", \
+	  "publish the key record here, and this one at the name where it belongs")               \
 	X(KEY_NO_P, "no_p", EX_UNAVAILABLE, "there is no p=",                                     \
 	  "publish the whole text that hsmdkim-genkey --format plain writes")                     \
 	X(KEY_BAD_P, "bad_p", EX_DATAERR, "p= holds no key",                                  \

@@ -43,6 +43,19 @@ const struct option_spec testkey_spec = {
 	.usage_exit = EX_CONFIG, /* as opendkim-testkey */
 };
 
+/* A domain that is misspelt in a script must not be well for ever. */
+static enum err load_table(const struct testkey_options *o, const struct toolconf *conf,
+			   struct keyset *set, struct err_detail *detail)
+{
+	enum err e = keyset_load_table(set, conf->settings->key_table, conf->files, o->domain,
+				       conf->tokens, detail);
+
+	if (e != ERR_OK || o->domain == NULL || set->count != 0)
+		return e;
+	err_detail_set(detail, "the KeyTable has no key of %s", o->domain);
+	return ERR_CONFIG;
+}
+
 /* Which keys: -d and -s; else the KeyTable; else Domain, Selector and KeyFile. */
 static enum err load_keys(const struct testkey_options *o, const struct toolconf *conf,
 			  struct keyset *set, struct err_detail *detail)
@@ -52,8 +65,7 @@ static enum err load_keys(const struct testkey_options *o, const struct toolconf
 	if (o->domain != NULL && o->selector != NULL)
 		return keyset_add_single(set, o->domain, o->selector, o->key, conf->tokens);
 	if (s->key_table != NULL && o->key == NULL && o->selector == NULL)
-		return keyset_load_table(set, s->key_table, conf->files, o->domain, conf->tokens,
-					 detail);
+		return load_table(o, conf, set, detail);
 	if (s->selector == NULL || (o->domain == NULL && s->domain == NULL)) {
 		err_detail_set(detail, "nothing to check: give -d and -s, or a configuration with "
 				       "KeyTable, or Domain and Selector (-x FILE)");

@@ -139,7 +139,7 @@ static enum err sign_one(struct work *w, const struct wish *wish)
 		if (e == ERR_OK)
 			e = tokens_try(w->conf->tokens, NULL, sign_on, &s, w->detail);
 		p11_uri_free(&s.uri);
-		return e;
+		return e == ERR_KEY_MISSING ? ERR_KEY_UNKNOWN : e; /* 69; see below */
 	case KEYREF_FILE:
 		e = filekey_from_path(wish->ref, false, &key, w->detail);
 		if (e == ERR_KEY_MISSING)

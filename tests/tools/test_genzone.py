@@ -71,6 +71,11 @@ class Output(GenzoneCase):
     def test_subdomains_keep_their_labels(self):
         self.assertIn("\na.b._domainkey.sub\tIN", self.ours("-D", "-s", "-d", "example.com").stdout)
 
+    def test_a_missing_table_is_the_configurations_fault(self):
+        run = self.ours(table=self.path("nosuch"))
+        self.assertEqual(run.returncode, 78, run.stderr)
+        self.assertIn("nosuch: ", run.stderr)
+
     def test_one_unreadable_key_and_nothing_is_written(self):
         with open(self.table, "a", encoding="ascii") as out:
             out.write("bad example.net:s:/nosuch\n")

@@ -7,7 +7,7 @@ import subprocess
 import time
 import unittest
 
-from common import ToolCase, distribution, tool
+from common import ToolCase, closed_output, distribution, tool
 from nameserver import Bind, Knot, find_program, free_port
 
 DOMAIN = "mail.example"
@@ -108,6 +108,9 @@ class Servers(ToolCase):
             "nop": "v=DKIM1; k=rsa",
             "badp": "v=DKIM1; k=rsa; p=AAAA",
             "version": "v=DKIM2; p=" + cls.p,
+            "nosemi": "v=DKIM1 k=rsa; p=" + cls.p,
+            "spf": "v=spf1 -all",
+            "dmarc": "v=DMARC1; p=none",
             "actual": "v=DKIM1; k=rsa; n=here; p=" + cls.p,
             "roca": "v=DKIM1; p=" + rsa_p(65537 ** 129),
             "factor": "v=DKIM1; p=" + rsa_p(167 * (2 ** 2048 + 981)),
@@ -153,6 +156,7 @@ FAULTS = {
     "several": (69, "several_records", "2 records"), "split": (69, "several_records", "one record"),
     "ktype": (69, "unknown_type", "k="), "junk": (69, "syntax", "google"), "nop": (69, "no_p", "p="),
     "badp": (65, "bad_p", "AAAA"), "version": (69, "version", "DKIM1"),
+    "nosemi": (69, "no_semicolon", "semicolon"), "spf": (69, "other_record", "v=spf1"), "dmarc": (69, "other_record", "another kind"),
     "missing": (69, "other_selector", "at actual._domainkey"), "nodata": (69, "other_selector", "at actual"),
     "doubled": (69, "doubled_name", "doubled._domainkey.mail.example.mail.example"),
     "bare": (69, "bare_selector", "at bare.mail.example"), "nowhere": (69, "cname_nowhere", "missing.elsewhere"),
@@ -277,6 +281,18 @@ class Tables(Servers):
         self.assertEqual(codes, ["ok"])
         codes = [r["code"] for r in json.loads(self.run_table(conf).stdout)]
         self.assertEqual(codes[0], "no_domain")
+
+    def test_a_domain_that_is_not_in_the_table(self):
+        run = self.run_table(self.table("a %s:good:%s" % (DOMAIN, self.key)), "-d", "nosuch.example")
+        self.assertEqual((run.returncode, run.stdout), (78, ""))
+        self.assertIn("the KeyTable has no key of nosuch.example", run.stderr)
+
+    def test_output_that_nobody_takes(self):
+        conf = self.table("a %s:good:%s" % (DOMAIN, self.key))
+        for more in ((), ("--json",)):
+            status, err = closed_output("hsmdkim-testkey", "-x", conf, "--nameserver", self.server.at(), *more)
+            self.assertEqual(status, 71, err)
+            self.assertIn("standard output cannot be written: Broken pipe", err)
 
     def test_domain_selector_keyfile_settings(self):
         conf = self.write("conf", "Domain %s\nSelector good\nKeyFile %s\n" % (DOMAIN, self.key))

@@ -9,7 +9,7 @@ import unittest
 
 import dkim
 
-from common import BIN, SOFTHSM, TokenCase, tool
+from common import BIN, SOFTHSM, TokenCase, closed_output, tool
 from test_testkey import RSA, make_key
 
 MESSAGE = (b"Received: from x\r\nFrom: Alice <alice@example.com>\r\nTo: bob@example.net\r\nSubject: A  long\r\n\tsubject\r\n"
@@ -96,6 +96,19 @@ class Signing(TestmsgCase):
         self.assertNotEqual(self.run_testmsg(MESSAGE, "-d", "example.com", "-s", "sel", "-k", "/nosuch")[0], 0)
         self.assertNotEqual(self.run_testmsg(b"To: x\r\n\r\n", "-d", "example.com", "-s", "sel", "-k", self.key)[0], 0)
         self.assertEqual(self.run_testmsg(b"no header\r\n\r\n")[0], 65)
+
+    def test_statuses_of_what_is_missing(self):
+        status, _, err = self.run_testmsg(MESSAGE, *self.token_options, "-d", "example.com", "-s", "sel", "-k", "pkcs11:token=dkim;object=no")
+        self.assertEqual(status, 69, err)
+        self.conf = self.write_conf("Domain example.com\nSelector sel\nKeyFile %s\n" % self.key)
+        self.assertEqual(self.run_testmsg(b"", "--sign")[0], 65)
+        self.assertEqual(self.run_testmsg(b"To: x\r\n\r\n", "--sign")[0], 65)
+
+    def test_output_that_nobody_takes(self):
+        for message, args in ((MESSAGE, ("-d", "example.com", "-s", "sel", "-k", self.key)), (self.dkimpy_signs(), ())):
+            status, err = closed_output("hsmdkim-testmsg", "-x", self.conf, *args, stdin=message)
+            self.assertEqual(status, 71, err)
+            self.assertIn("standard output cannot be written: Broken pipe", err)
 
 
 class AgainstOpendkim(TestmsgCase):

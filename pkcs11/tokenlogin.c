@@ -154,8 +154,9 @@ static void note_acceptance(struct token *t, CK_USER_TYPE user, CK_RV rv)
 		t->pin_accepted = true;
 	else if (user == CKU_USER && !t->pin_accepted)
 		log_line(LOG_LEVEL_NOTICE,
-			 "token %s: there is a login already (of another row, or of the tables "
-			 "before); whether this PIN is right shows the next one",
+			 "token %s: is logged in already (by another row, by the tables before or "
+			 "by an earlier step), so it did not look at this PIN; should it be wrong, "
+			 "a later login says so",
 			 t->name);
 }
 

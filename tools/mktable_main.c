@@ -58,7 +58,12 @@ int mktable_main(int argc, char **argv)
 
 	if (!options_parse(&spec, argc, argv, &o, &operand, &status))
 		return status;
-	if (o.type == NULL || !mktable_type_find(o.type, &type))
+	if (o.type != NULL && !mktable_type_find(o.type, &type))
+		return options_complain(&spec,
+					"-t %s: there is no such type: keytable, signingtable or "
+					"list",
+					o.type);
+	if (o.type == NULL)
 		return options_complain(&spec, "say what the table is for: -t keytable, -t "
 					       "signingtable, or -t list");
 	if (argc - operand != 2)

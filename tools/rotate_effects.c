@@ -250,19 +250,21 @@ static enum err effect_publish(struct rotate_run *run, struct rotate_key *key,
 	return rotate_publish(run, key, false, detail);
 }
 
-static bool has_key(const struct dns_answer *answer, const struct rotate_half *half)
+/* As hsmdkim-testkey finds it. */
+static const struct keycheck_info *judge(const struct dns_answer *answer,
+					 const struct rotate_half *half)
 {
 	struct keycheck_want want = { .has_key = true,
 				      .type = half->type,
 				      .p = slice_str(half->p) };
 	struct keycheck_result result;
-	bool good;
+	const struct keycheck_info *info;
 
 	keycheck_result_init(&result);
 	keycheck_answer(answer, &want, &result);
-	good = keycheck_info(result.id)->exit_status == EX_OK;
+	info = keycheck_info(result.id);
 	keycheck_result_done(&result);
-	return good;
+	return info;
 }
 
 enum err rotate_see(const struct rotate_run *run, const struct rotate_key *key,
@@ -282,10 +284,13 @@ enum err rotate_see(const struct rotate_run *run, const struct rotate_key *key,
 		e = ERR_BUSY;
 	}
 	for (size_t i = 0; e == ERR_OK && i < check->servers.count; i++) {
-		if (has_key(&check->answers[i], &key->new))
+		const struct keycheck_info *info = judge(&check->answers[i], &key->new);
+
+		if (info->exit_status == EX_OK)
 			continue;
-		err_detail_set(detail, "%s is not yet right at %s (%s)", name,
-			       check->servers.list[i].name, check->servers.list[i].address);
+		err_detail_set(detail, "%s is not yet right at %s (%s): %s", name,
+			       check->servers.list[i].name, check->servers.list[i].address,
+			       info->message);
 		e = ERR_BUSY;
 	}
 	authcheck_free(&check);

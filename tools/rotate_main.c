@@ -152,6 +152,7 @@ static void print_key(const struct rotate_run *run, const struct rotate_key *key
 	(void)printf("  next: %s%s%s\n", rotate_step_text(rotate_step_of(key->phase)),
 		     when > time(NULL) ? ", not before " : "",
 		     when > time(NULL) ? time_text(when, due) : "");
+	rotate_remind(run, key);
 }
 
 static enum err command_status(struct rotate_run *run, struct err_detail *detail)
@@ -210,6 +211,8 @@ static void hold_signals(void)
 static enum err advance(struct rotate_run *run, struct rotate_key *key, unsigned *left,
 			struct err_detail *detail)
 {
+	const enum rotate_phase began = key->phase;
+
 	while (*left != 0 && stop_asked == 0) {
 		enum rotate_step step = rotate_step_of(key->phase);
 		enum err e;
@@ -217,6 +220,8 @@ static enum err advance(struct rotate_run *run, struct rotate_key *key, unsigned
 		if (rotate_due(key->phase, key->since, &run->policy) > time(NULL))
 			return ERR_OK;
 		e = rotate_effect(run, key, detail);
+		if (e == ERR_BUSY && key->phase == began) /* else it was printed a moment ago */
+			rotate_remind(run, key);
 		if (e != ERR_OK)
 			return e;
 		key->phase = rotate_phase_after(key->phase);

@@ -149,3 +149,13 @@ enum err rotate_publish(const struct rotate_run *run, const struct rotate_key *k
 	buf_done(&value);
 	return e;
 }
+
+void rotate_remind(const struct rotate_run *run, const struct rotate_key *key)
+{
+	struct err_detail detail;
+
+	if (key->phase != ROTATE_PUBLISHED || strcmp(run->options->publish, "print") != 0)
+		return;
+	if (rotate_publish(run, key, false, &detail) != ERR_OK)
+		(void)printf("  the record cannot be shown\n");
+}

@@ -54,6 +54,9 @@ const char *rotate_step_text(enum rotate_step step);
 NODISCARD enum err rotate_publish(const struct rotate_run *run, const struct rotate_key *key,
 				  bool revoke, struct err_detail *detail);
 
+/** Print the record again that waits for someone to publish it, if it does. */
+void rotate_remind(const struct rotate_run *run, const struct rotate_key *key);
+
 /** Do all authoritative servers have the new key? @return ERR_BUSY with which one has not */
 NODISCARD enum err rotate_see(const struct rotate_run *run, const struct rotate_key *key,
 			      struct err_detail *detail);

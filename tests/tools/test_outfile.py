@@ -120,6 +120,11 @@ class Mktable(Written):
         self.refused(self.mktable(self.path("fifo")), "fifo: is not a regular file and is not replaced")
         self.refused(self.mktable(self.path("elsewhere")), "elsewhere: is not a regular file")
 
+    def test_a_type_that_there_is_not_is_quoted(self):
+        run = tool("hsmdkim-mktable", "-t", "keytabel", self.table, self.path("out.lmdb"))
+        self.assertEqual(run.returncode, 64)
+        self.assertIn("-t keytabel: there is no such type: keytable, signingtable or list", run.stderr)
+
     def test_an_empty_file_and_an_lmdb_file_are(self):
         out = self.write("t.lmdb", "")
         for _ in range(2):

@@ -394,8 +394,18 @@ class Files(RotateCase):
         self.assertIn("waiting", run.stderr)
         value = re.search(r"value: (.*)", run.stdout)[1]
         name = re.search(r"name:  (.*)", run.stdout)[1]
-        script = "server %s %d\nupdate add %s. 60 TXT %s\nsend\n" % (self.server.address, self.server.port, name, txt(value))
-        subprocess.run([find_program("nsupdate"), "-k", self.tsig], input=script, text=True, check=True)
+        self.assertEqual(run.stdout.count("value: "), 1)
+        self.assertRegex(run.stderr, r"not yet right at ns1.example.com \(127.0.0.1\S*\): there is no record")
+        for command in ("run", "status"):
+            self.assertIn("name:  %s\n  value: %s\n" % (name, value), self.good(command, "--publish", "print").stdout)
+        self.assertNotIn("value:", self.good("status", "--publish", "nsupdate").stdout)
+        for wrong, finding in ((value[:150], "p= ends too early"), (value, "there are several TXT records at the name"), (None, None)):
+            script = "server %s %d\n" % (self.server.address, self.server.port)
+            script += "update add %s. 60 TXT %s\nsend\n" % (name, txt(wrong)) if wrong else \
+                      "update delete %s. TXT\nupdate add %s. 60 TXT %s\nsend\n" % (name, name, txt(value))
+            subprocess.run([find_program("nsupdate"), "-k", self.tsig], input=script, text=True, check=True)
+            if wrong:
+                self.assertIn("): " + finding, self.good("run", "--publish", "print").stderr)
         self.assertEqual(self.row()[1], "old")
         self.good("run", "--publish", "print")
         self.assertEqual(self.phase(), "keeping")

@@ -68,15 +68,21 @@ static enum err take_records(struct keylookup *l, const struct dns_answer *dns,
 	struct slice *records = arena_calloc(l->arena, dns->count + 1, sizeof(*records));
 	enum err e = records != NULL ? ERR_OK : ERR_NOMEM;
 
+	answer->status = DKIM_KEY_GARBAGE;
 	buf_init(&text, LIMIT_KEY_RECORD_BYTES);
 	for (size_t i = 0; i < dns->count && e == ERR_OK; i++) {
+		enum err joined;
+
 		buf_reset(&text);
+		joined = dns_txt_join(dns->data[i], &text, NULL);
 		/* No TXT data, or too long for a key: others at this name may be good. */
-		if (dns_txt_join(dns->data[i], &text, NULL) == ERR_OK)
+		if (joined == ERR_OK)
 			e = arena_dup(l->arena, buf_slice(&text), &records[answer->count++]);
+		else if (joined == ERR_LIMIT)
+			answer->status = DKIM_KEY_TOO_LARGE;
 	}
-	if (answer->count == 0)
-		answer->status = DKIM_KEY_GARBAGE;
+	if (answer->count != 0)
+		answer->status = DKIM_KEY_FOUND;
 	answer->records = records;
 	return e;
 }
@@ -88,6 +94,8 @@ static enum err take_answer(struct keylookup *l, const struct dns_answer *dns, b
 {
 	answer->status = status_of(dns->status);
 	answer->dnssec = dnssec_of(dns, validating);
+	if (dns->too_many) /* what was left out may be what was wanted */
+		answer->status = DKIM_KEY_TOO_LARGE;
 	if (answer->status != DKIM_KEY_FOUND)
 		return ERR_OK;
 	if (dns->count == 0) {

@@ -74,6 +74,7 @@ enum dkim_cause {
 	X(KEY_DNS_FAILED, TEMPERROR, DNS, "key DNS query failed")                                 \
 	X(KEY_DNS_TIMEOUT, TEMPERROR, DNS, "key DNS query timed out")                             \
 	X(KEY_DNS_ANSWER, TEMPERROR, DNS, "key DNS reply corrupt")                                \
+	X(KEY_RECORDS, PERMERROR, BAD_SIGNATURE, "key records too many or too long")              \
 	X(KEY_SYNTAX, PERMERROR, BAD_SIGNATURE, "key syntax error")                               \
 	X(KEY_MULTIPLE, PERMERROR, BAD_SIGNATURE, "multiple keys found")                          \
 	X(KEY_VERSION, PERMERROR, BAD_SIGNATURE, "unknown key version")                           \

@@ -2,6 +2,7 @@
 #include "dkim/verify.h"
 
 #include "base/limits.h"
+#include "dkim/domain.h"
 #include "dkim/headerb.h"
 #include "dkim/verify_priv.h"
 
@@ -33,23 +34,31 @@ struct dkim_verifier {
 /* How near a signature's domain is to the author's; 0 is the same. */
 #define RANKS 3u
 
+/* @param author in A-labels: there may be thousands of fields, and libidn2 is not cheap */
 static unsigned char rank_of(struct slice value, struct slice author)
 {
-	struct slice domain = sighdr_peek_domain(value);
+	struct idn_name name;
+	struct slice domain;
 
-	if (idn_equal(domain, author))
+	if (idn_to_ascii(sighdr_peek_domain(value), &name) != ERR_OK)
+		return 2;
+	domain = slice_of(name.text, name.len);
+	if (slice_eq(domain, author))
 		return 0;
-	return idn_in(author, domain) || idn_in(domain, author) ? 1 : 2;
+	return dkim_domain_in(author, domain) || dkim_domain_in(domain, author) ? 1 : 2;
 }
 
 /* Marks the nearest ones in ranks[] with RANKS, max_signatures of them. */
 static void choose(const struct dkim_verifier *v, unsigned char *ranks)
 {
 	size_t left = v->params.max_signatures;
+	struct idn_name author;
 
+	if (idn_to_ascii(v->params.author_domain, &author) != ERR_OK)
+		author.len = 0; /* nobody is near */
 	for (size_t i = 0; i < v->found; i++)
 		ranks[i] = rank_of(hdrstore_from_top(v->headers, field_name, i)->value,
-				   v->params.author_domain);
+				   slice_of(author.text, author.len));
 	for (unsigned rank = 0; rank < RANKS; rank++) {
 		for (size_t i = 0; i < v->found && left != 0; i++) {
 			if (ranks[i] == rank) {

@@ -25,7 +25,8 @@ enum dkim_key_status {
 	DKIM_KEY_FOUND,	    /**< there are TXT records */
 	DKIM_KEY_NOT_FOUND, /**< no such name, or no TXT record there */
 	DKIM_KEY_FAILED,    /**< SERVFAIL, REFUSED, no server */
-	DKIM_KEY_GARBAGE    /**< an answer that cannot be read, or is too large */
+	DKIM_KEY_GARBAGE,   /**< an answer that cannot be read */
+	DKIM_KEY_TOO_LARGE  /**< records beyond our limits: the same at every attempt */
 };
 
 enum dkim_dnssec {

@@ -14,6 +14,7 @@ static enum dkim_reason lookup_reason(const struct dkim_key_answer *answer)
 		[DKIM_KEY_NOT_FOUND] = DKIM_REASON_KEY_NOT_FOUND,
 		[DKIM_KEY_FAILED] = DKIM_REASON_KEY_DNS_FAILED,
 		[DKIM_KEY_GARBAGE] = DKIM_REASON_KEY_DNS_ANSWER,
+		[DKIM_KEY_TOO_LARGE] = DKIM_REASON_KEY_RECORDS,
 	};
 
 	/* A forged "there is no key" must not pass for an answer. */

@@ -31,8 +31,10 @@ enum err dns_answer_add(struct dns_answer *answer, const void *data, size_t len)
 {
 	char *copy;
 
-	if (answer->count == DNS_RECORDS_MAX)
+	if (answer->count == DNS_RECORDS_MAX) {
+		answer->too_many = true;
 		return ERR_LIMIT;
+	}
 	copy = slice_dup(slice_of(data, len));
 	if (copy == NULL)
 		return ERR_NOMEM;

@@ -41,12 +41,13 @@ enum dns_type {
 	DNS_TYPE_AAAA = 28,
 };
 
-/** Records of one answer that are kept; more are counted only. */
+/** Records of one answer that are kept. */
 #define DNS_RECORDS_MAX 64U
 
 struct dns_answer {
 	enum dns_status status;
 	bool secure;   /**< validated by DNSSEC */
+	bool too_many; /**< there were more records than are kept */
 	char why[160]; /**< what libunbound says of a bogus answer; may be empty */
 	size_t count;  /**< records in data */
 	struct slice data[DNS_RECORDS_MAX]; /**< malloc'ed, owned by the answer */
@@ -55,7 +56,7 @@ struct dns_answer {
 void dns_answer_init(struct dns_answer *answer);
 void dns_answer_done(struct dns_answer *answer);
 
-/** Keep a copy of one record's data. @return ERR_NOMEM, ERR_LIMIT */
+/** Keep a copy of one record's data. @return ERR_NOMEM, ERR_LIMIT (too_many is set) */
 NODISCARD enum err dns_answer_add(struct dns_answer *answer, const void *data, size_t len);
 
 /**

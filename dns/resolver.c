@@ -249,9 +249,12 @@ static void take_result(const struct ub_result *u, struct dns_answer *answer)
 	else
 		answer->status = u->rcode == 5 ? DNS_REFUSED : DNS_SERVFAIL;
 	for (size_t i = 0; u->havedata != 0 && u->data[i] != NULL; i++) {
-		if (dns_answer_add(answer, u->data[i], (size_t)u->len[i]) == ERR_OK)
+		enum err e = dns_answer_add(answer, u->data[i], (size_t)u->len[i]);
+
+		if (e == ERR_OK)
 			continue;
-		answer->status = DNS_BROKEN; /* what was left out may be what was wanted */
+		if (e != ERR_LIMIT)
+			answer->status = DNS_BROKEN;
 		return;
 	}
 }

@@ -42,7 +42,7 @@ static void take_text(struct key_text *k, struct dkim_key_answer *ret_answer)
 		k->records[k->count++] = buf_slice(b);
 	}
 	*ret_answer = (struct dkim_key_answer){
-		.status = status_of(k->answer.status),
+		.status = k->answer.too_many ? DKIM_KEY_TOO_LARGE : status_of(k->answer.status),
 		.dnssec = k->answer.status == DNS_BOGUS ? DKIM_DNSSEC_BOGUS
 			  : k->answer.secure		? DKIM_DNSSEC_SECURE
 							: DKIM_DNSSEC_UNKNOWN,

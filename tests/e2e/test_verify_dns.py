@@ -54,7 +54,9 @@ class Answers(DnsCase):
             f"tcp._domainkey TXT {strings(long_record)}",
             f'with-spf._domainkey TXT "v=spf1 -all"', f"with-spf._domainkey TXT {strings(self.record)}",
             f"two._domainkey TXT {strings(self.record)}", f"two._domainkey TXT {strings(self.zone['ed._domainkey.example.com'])}",
-            "empty._domainkey HINFO a b",
+            "empty._domainkey HINFO a b", f"many._domainkey TXT {strings(self.record)}",
+            f"long._domainkey TXT {strings('v=DKIM1; n=' + 'x' * 17000)}",
+        ] + [f'many._domainkey TXT "site-verification={i}"' for i in range(70)
         ] + [f"huge._domainkey TXT {strings('v=DKIM1; n=%d; ' % i + 'x' * 900)}" for i in range(60)]) + "\n"
         server = self.bind("named", {"example.com": zone, "broken.example": "this is no zone\n"}, strict=False,
                            options="recursion no; max-udp-size 512; edns-udp-size 512;")
@@ -67,6 +69,8 @@ class Answers(DnsCase):
             (b"with-spf", b"example.com", 'dkim=fail reason="signature verification failed" (2048-bit key)'),
             (b"two", b"example.com", 'dkim=permerror reason="multiple keys found"'),
             (b"huge", b"example.com", "dkim=(temperror|permerror) reason="),
+            (b"many", b"example.com", 'dkim=permerror reason="key records too many or too long"'),
+            (b"long", b"example.com", 'dkim=permerror reason="key records too many or too long"'),
             (b"loop", b"example.com", 'dkim=(temperror|permerror) reason="key '),
             (b"nowhere", b"example.com", 'dkim=permerror reason="key not found in DNS"'),
             (b"empty", b"example.com", 'dkim=permerror reason="key not found in DNS"'),
@@ -78,6 +82,9 @@ class Answers(DnsCase):
             with self.subTest(selector=selector, domain=domain):
                 result = self.results(daemon, self.of(selector, domain))
                 self.assertRegex(result[0], r"\Amail\.example\.com; " + wanted.replace("(2048-bit key)", r"\(2048-bit key\)"))
+        strict = self.resolver(server, {"On-BadSignature": "reject", "On-DNSError": "tempfail"})
+        for selector in (b"many", b"long"):  # nothing that a later attempt could mend
+            self.assertTrue(strict.send(self.of(selector), OUTSIDE).permanent, selector)
 
     def test_on_dns_error(self):
         server = self.bind("named", {"example.com": "@ NS ns1\nns1 A 127.0.0.1\n"})

@@ -85,6 +85,10 @@ static void what_dns_says_decides(void **state)
 		  DKIM_REASON_KEY_DNS_ANSWER,
 		  DKIM_RESULT_TEMPERROR,
 		  DKIM_CAUSE_DNS },
+		{ { NAME, NULL, DKIM_KEY_TOO_LARGE, 0 },
+		  DKIM_REASON_KEY_RECORDS,
+		  DKIM_RESULT_PERMERROR,
+		  DKIM_CAUSE_BAD_SIGNATURE },
 		{ { NAME, NULL, DKIM_KEY_FOUND, 0 },
 		  DKIM_REASON_KEY_SYNTAX,
 		  DKIM_RESULT_PERMERROR,
@@ -465,6 +469,33 @@ static void a_flood_costs_what_its_bytes_cost(void **state)
 	assert_true(time_of(1990, 0) < 2000);
 }
 
+/* An author's domain of 30 U-labels, which is work to convert: once for a message. */
+static void a_flood_does_not_convert_the_author_again_and_again(void **state)
+{
+	char author[LIMIT_DOMAIN_BYTES + 1] = "";
+	struct message m;
+	int64_t ms[2];
+
+	(void)state;
+	for (int i = 0; i < 30; i++)
+		(void)strcat(author, "\xe6\xbc\xa2.");
+	(void)strcat(author, "example");
+	for (int i = 0; i < 2; i++) {
+		message_open(&m, RFC_FIELDS, good_dns, 1);
+		for (unsigned n = 0; n < 1900; n++)
+			add_signature(&m, "football.example.com", "s=s; b=AAAA");
+		m.params.author_domain =
+			i == 0 ? SLICE_LIT("football.example.com") : slice_str(author);
+		m.params.max_signatures = 8;
+		ms[i] = cpu_ms();
+		message_verify(&m, RFC_BODY);
+		ms[i] = cpu_ms() - ms[i];
+		message_close(&m);
+	}
+	if (ms[1] > 3 * (ms[0] + 10))
+		fail_msg("%ld ms, not %ld ms", (long)ms[1], (long)ms[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +512,7 @@ int main(void)
 		cmocka_unit_test(header_b_tells_signatures_apart),
 		cmocka_unit_test(what_may_pass_later_decides_before_what_stays),
 		cmocka_unit_test(a_flood_costs_what_its_bytes_cost),
+		cmocka_unit_test(a_flood_does_not_convert_the_author_again_and_again),
 	};
 
 	return cmocka_run_group_tests(tests, make_key, free_key);

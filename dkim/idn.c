@@ -124,6 +124,30 @@ bool idn_equal(struct slice a, struct slice b)
 	       slice_eq(slice_of(x.text, x.len), slice_of(y.text, y.len));
 }
 
+static bool is_u_label(struct slice label)
+{
+	struct idn_name ascii;
+	char *utf8 = NULL;
+	bool same;
+
+	if (idn_to_ascii(label, &ascii) != ERR_OK ||
+	    idn2_to_unicode_8z8z(ascii.text, &utf8, IDN2_NONTRANSITIONAL) != IDN2_OK)
+		return false;
+	same = slice_ieq(label, slice_str(utf8));
+	idn2_free(utf8);
+	return same;
+}
+
+bool idn_well_spelled(struct slice domain)
+{
+	struct slice label;
+
+	while (slice_next(&domain, '.', &label))
+		if (!slice_is_ascii(label) && !is_u_label(label))
+			return false;
+	return true;
+}
+
 bool idn_in(struct slice domain, struct slice parent)
 {
 	struct idn_name x;

@@ -38,6 +38,13 @@ void idn_spell(struct slice domain, struct idn_spellings *ret);
 /** The same name, whichever way each is spelled. */
 bool idn_equal(struct slice a, struct slice b);
 
+/**
+ * Each label is ASCII or a U-label (RFC 5890 section 2.3.2.1): one that comes back from its A-label
+ * as it was, but for the case of ASCII. False for what is only mapped to a name: invisible
+ * characters, other widths, other full stops, decomposed letters. A reader sees no name in these.
+ */
+bool idn_well_spelled(struct slice domain);
+
 /** domain is parent or below it, label by label, whichever way each is spelled. */
 bool idn_in(struct slice domain, struct slice parent);
 

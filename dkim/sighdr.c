@@ -31,11 +31,18 @@ static enum dkim_reason failed(struct parse *p, enum err e)
 	return DKIM_REASON_INTERNAL;
 }
 
-static enum dkim_reason read_domain(struct parse *p, const struct tag *tag)
+/* It goes into Authentication-Results as it is, where a reader must see the name that DNS saw. */
+static bool is_name(struct slice name)
 {
 	struct idn_name ascii;
 
-	if (!dkim_domain_valid(tag->value) || idn_to_ascii(tag->value, &ascii) != ERR_OK)
+	return dkim_domain_valid(name) && idn_to_ascii(name, &ascii) == ERR_OK &&
+	       idn_well_spelled(name);
+}
+
+static enum dkim_reason read_domain(struct parse *p, const struct tag *tag)
+{
+	if (!is_name(tag->value))
 		return DKIM_REASON_SIG_DOMAIN;
 	p->sig->domain = tag->value;
 	p->sig->identity_domain = tag->value;
@@ -44,9 +51,7 @@ static enum dkim_reason read_domain(struct parse *p, const struct tag *tag)
 
 static enum dkim_reason read_selector(struct parse *p, const struct tag *tag)
 {
-	struct idn_name ascii;
-
-	if (!dkim_domain_valid(tag->value) || idn_to_ascii(tag->value, &ascii) != ERR_OK)
+	if (!is_name(tag->value))
 		return DKIM_REASON_SIG_SELECTOR;
 	p->sig->selector = tag->value;
 	return DKIM_REASON_GOOD;
@@ -174,7 +179,7 @@ static enum dkim_reason read_identity(struct parse *p, const struct tag *tag)
 	size_t at = slice_rfind(tag->value, '@');
 	struct slice domain = slice_trim(slice_sub(tag->value, at + 1, tag->value.len));
 
-	if (at == tag->value.len || !dkim_domain_valid(domain))
+	if (at == tag->value.len || !is_name(domain))
 		return DKIM_REASON_SIG_IDENTITY;
 	if (!idn_in(domain, p->sig->domain))
 		return DKIM_REASON_SIG_COVERAGE;

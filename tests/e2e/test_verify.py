@@ -296,6 +296,13 @@ class Results(VerifyCase):
             self.assertEqual(1, len(re.findall(rb"dkim=(?![^\"]*\"[^\"]*(?:\"|\Z))|^dkim=|;\n\tdkim=", value)), value)
 
 
+    def test_a_domain_that_only_looks_like_another_is_none(self):
+        """d= that is mapped to example.com, and signed with its key: our field names no domain that DNS was not asked for."""
+        daemon = self.verifier()
+        for domain in ("ex\u200bample.com", "ex\u00adample.com", "\uff45xample.com", "example\u3002com"):
+            self.assert_result(daemon, self.sign(domain=domain.encode()), "permerror", "domain tag invalid")
+
+
 class OnSettings(VerifyCase):
     def cases(self):
         good = self.sign()

@@ -206,6 +206,75 @@ static void names_are_asked_for_in_a_labels(void **state)
 	arena_free(&arena);
 }
 
+/* What is only mapped to a name is none: a reader of our results would not see whose key it was. */
+static void a_name_that_is_no_u_label_is_refused(void **state)
+{
+	static const struct {
+		const char *name;
+		bool good;
+	} rows[] = {
+		{ "b\xc3\xbc"
+		  "cher.example.com",
+		  true },
+		{ "B\xc3\xbc"
+		  "CHER.Example.com",
+		  true },
+		{ "b\xc3\xbc"
+		  "cher.xn--mnchen-3ya.example.com",
+		  true },
+		{ "stra\xc3\x9f"
+		  "e.example.com",
+		  true },
+		{ "ex\xe2\x80\x8b"
+		  "ample.com",
+		  false }, /* zero width space */
+		{ "ex\xc2\xad"
+		  "ample.com",
+		  false }, /* soft hyphen */
+		{ "\xef\xbd\x85\xef\xbd\x98"
+		  "ample.com",
+		  false }, /* full width */
+		{ "example\xe3\x80\x82"
+		  "com",
+		  false }, /* another full stop */
+		{ "bu\xcc\x88"
+		  "cher.example.com",
+		  false }, /* decomposed */
+		{ "b\xc3\x9c"
+		  "cher.example.com",
+		  false }, /* a capital */
+	};
+	static const struct {
+		const char *before;
+		const char *behind;
+		enum dkim_reason reason;
+	} tags[] = {
+		{ "d=", "; s=s", DKIM_REASON_SIG_DOMAIN },
+		{ "d=com; s=", "", DKIM_REASON_SIG_SELECTOR },
+		{ "d=com; s=s; i=x@", "", DKIM_REASON_SIG_IDENTITY },
+	};
+	struct arena *arena = arena_new(LIMIT_MESSAGE_ARENA_BYTES);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows) * ARRAY_LEN(tags); i++) {
+		const char *name = rows[i / ARRAY_LEN(tags)].name;
+		enum dkim_reason wanted = rows[i / ARRAY_LEN(tags)].good
+						  ? DKIM_REASON_GOOD
+						  : tags[i % ARRAY_LEN(tags)].reason;
+		enum dkim_reason reason;
+		struct sighdr sig;
+		char value[300];
+
+		(void)snprintf(
+			value, sizeof(value), "v=1; a=rsa-sha256; h=from; " BH " b=AAAA; %s%s%s",
+			tags[i % ARRAY_LEN(tags)].before, name, tags[i % ARRAY_LEN(tags)].behind);
+		reason = parse(arena, value, &sig);
+		if (reason != wanted)
+			fail_msg("%s: %s", value, dkim_reason_text(reason));
+	}
+	arena_free(&arena);
+}
+
 static void sizes_are_bounded(void **state)
 {
 	static const char label[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz.";
@@ -269,6 +338,7 @@ int main(void)
 		cmocka_unit_test(what_was_read_before_a_fault_is_there_to_report),
 		cmocka_unit_test(b_is_cut_out_with_all_blanks_around_it),
 		cmocka_unit_test(names_are_asked_for_in_a_labels),
+		cmocka_unit_test(a_name_that_is_no_u_label_is_refused),
 		cmocka_unit_test(sizes_are_bounded),
 		cmocka_unit_test(memory_that_is_short_is_said),
 	};

@@ -1,98 +1,14 @@
-/* daemon/lifecycle: starts, restarts, reloads and stops, with a clock of our own. */
-#include "daemon/lifecycle.h"
-
+/* daemon/lifecycle: starts, restarts and stops. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include <cmocka.h>
 
-static struct lifecycle lc;
-static int64_t now = 1000;
-
-static const struct lifecycle_options defaults = {
-	.restart = true,
-	.load_timeout_ms = 60000,
-	.commit_timeout_ms = 10000,
-	.stop_timeout_ms = 25000,
-};
-
-/* All actions since the last call, in one line: "spawn(signer) load(signer,1) ...". */
-static const char *actions(void)
-{
-	static const char *const names[] = {
-		[LIFECYCLE_SPAWN] = "spawn",
-		[LIFECYCLE_LOAD] = "load",
-		[LIFECYCLE_COMMIT] = "commit",
-		[LIFECYCLE_ABORT] = "abort",
-		[LIFECYCLE_PAIR] = "pair",
-		[LIFECYCLE_LISTEN] = "listen",
-		[LIFECYCLE_STOP] = "stop",
-		[LIFECYCLE_KILL] = "kill",
-		[LIFECYCLE_IN_SERVICE] = "service",
-		[LIFECYCLE_SWITCHED] = "switched",
-		[LIFECYCLE_RELOADED] = "reloaded",
-		[LIFECYCLE_RELOAD_FAILED] = "failed",
-		[LIFECYCLE_RESTARTING] = "restarting",
-		[LIFECYCLE_STARTING_ANEW] = "anew",
-		[LIFECYCLE_GIVE_UP] = "giveup",
-		[LIFECYCLE_EXIT] = "exit",
-	};
-	static char line[2048];
-	struct lifecycle_action a;
-	size_t len = 0;
-
-	line[0] = '\0';
-	while (lifecycle_next(&lc, &a)) {
-		len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%s", len > 0 ? " " : "",
-					names[a.what]);
-		if (a.what == LIFECYCLE_LOAD || a.what == LIFECYCLE_COMMIT ||
-		    a.what == LIFECYCLE_ABORT)
-			len += (size_t)snprintf(line + len, sizeof(line) - len, "(%s,%u)",
-						child_name(a.child), a.generation);
-		else if (a.what == LIFECYCLE_SWITCHED || a.what == LIFECYCLE_RELOADED ||
-			 a.what == LIFECYCLE_RELOAD_FAILED)
-			len += (size_t)snprintf(line + len, sizeof(line) - len, "(%u)",
-						a.generation);
-		else if (a.what == LIFECYCLE_EXIT)
-			len += (size_t)snprintf(line + len, sizeof(line) - len, "(%d)", a.code);
-		else if (a.what == LIFECYCLE_RESTARTING || a.what == LIFECYCLE_STARTING_ANEW)
-			len += (size_t)snprintf(line + len, sizeof(line) - len, "(%s,%lld)",
-						child_name(a.child), (long long)a.delay_ms);
-		else if (a.what == LIFECYCLE_SPAWN || a.what == LIFECYCLE_STOP ||
-			 a.what == LIFECYCLE_KILL)
-			len += (size_t)snprintf(line + len, sizeof(line) - len, "(%s)",
-						child_name(a.child));
-	}
-	return line;
-}
-
-static void begin(const struct lifecycle_options *options)
-{
-	now = 1000;
-	lifecycle_start(&lc, options, 1, now);
-}
-
-static void both_committed(uint32_t generation)
-{
-	lifecycle_committed(&lc, CHILD_SIGNER, generation);
-	lifecycle_committed(&lc, CHILD_MILTER, generation);
-}
-
-/* Both processes in service with generation 1. */
-static void in_service(const struct lifecycle_options *options)
-{
-	begin(options);
-	lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
-	lifecycle_loaded(&lc, CHILD_MILTER, 1, now);
-	both_committed(1);
-	lifecycle_ready(&lc, CHILD_SIGNER, now);
-	lifecycle_ready(&lc, CHILD_MILTER, now);
-	(void)actions();
-}
+#include "lifecycle_world.h"
 
 static void a_start_loads_both_and_listens_when_both_are_loaded(void **state)
 {
@@ -230,167 +146,6 @@ static void the_delay_doubles_and_a_quiet_time_forgets_it(void **state)
 	now += LIFECYCLE_QUIET_MS;
 	lifecycle_exited(&lc, CHILD_SIGNER, -9, now);
 	assert_string_equal(actions(), "restarting(signer,0) spawn(signer) load(signer,1)");
-}
-
-static void a_reload_switches_both_or_none(void **state)
-{
-	(void)state;
-	in_service(&defaults);
-	lifecycle_reload(&lc, 2, now);
-	assert_string_equal(actions(), "load(signer,2) load(milter,2)");
-	lifecycle_loaded(&lc, CHILD_MILTER, 2, now);
-	assert_string_equal(actions(), "");
-	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
-	assert_string_equal(actions(), "commit(signer,2) commit(milter,2) switched(2)");
-	lifecycle_committed(&lc, CHILD_MILTER, 2);
-	assert_string_equal(actions(), "");
-	lifecycle_committed(&lc, CHILD_SIGNER, 2);
-	assert_string_equal(actions(), "reloaded(2)");
-	both_committed(2);
-	assert_string_equal(actions(), "");
-
-	lifecycle_reload(&lc, 3, now);
-	(void)actions();
-	lifecycle_loaded(&lc, CHILD_MILTER, 3, now);
-	lifecycle_failed(&lc, CHILD_SIGNER, 3, now);
-	assert_string_equal(actions(), "abort(signer,3) abort(milter,3) failed(3)");
-	lifecycle_reload(&lc, 4, now);
-	(void)actions();
-	lifecycle_failed(&lc, CHILD_MILTER, 4, now);
-	assert_string_equal(actions(), "");
-	lifecycle_loaded(&lc, CHILD_SIGNER, 4, now);
-	assert_string_equal(actions(), "abort(signer,4) abort(milter,4) failed(4)");
-	lifecycle_reload(&lc, 5, now);
-	(void)actions();
-	lifecycle_failed(&lc, CHILD_MILTER, 5, now);
-	lifecycle_failed(&lc, CHILD_SIGNER, 5, now);
-	assert_string_equal(actions(), "abort(signer,5) abort(milter,5) failed(5)");
-	/* what is in force is generation 2 */
-	lifecycle_exited(&lc, CHILD_MILTER, -9, now);
-	assert_string_equal(actions(), "restarting(milter,0) spawn(milter) load(milter,2)");
-}
-
-static void a_death_during_a_reload_aborts_it(void **state)
-{
-	(void)state;
-	in_service(&defaults);
-	lifecycle_reload(&lc, 2, now);
-	(void)actions();
-	lifecycle_exited(&lc, CHILD_SIGNER, -9, now);
-	assert_string_equal(actions(), "abort(milter,2) failed(2) restarting(signer,0) "
-				       "spawn(signer) load(signer,1)");
-	/* an answer that was under way counts for nothing */
-	lifecycle_loaded(&lc, CHILD_MILTER, 2, now);
-	assert_string_equal(actions(), "");
-}
-
-static void a_reload_waits_for_a_child_that_is_starting(void **state)
-{
-	(void)state;
-	in_service(&defaults);
-	lifecycle_exited(&lc, CHILD_SIGNER, -9, now);
-	(void)actions();
-	lifecycle_reload(&lc, 2, now);
-	assert_string_equal(actions(), "load(milter,2)");
-	lifecycle_loaded(&lc, CHILD_MILTER, 2, now);
-	lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
-	assert_string_equal(actions(), "commit(signer,1) pair load(signer,2)");
-	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now); /* but it never said that it uses 1 */
-	assert_string_equal(actions(), "");
-	lifecycle_committed(&lc, CHILD_SIGNER, 1);
-	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
-	assert_string_equal(actions(), "commit(signer,2) commit(milter,2) switched(2)");
-	both_committed(2);
-	assert_string_equal(actions(), "reloaded(2)");
-}
-
-/* The children were told to switch to generation 2; the milter has done so. */
-static void half_switched(void)
-{
-	in_service(&defaults);
-	lifecycle_reload(&lc, 2, now);
-	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
-	lifecycle_loaded(&lc, CHILD_MILTER, 2, now);
-	lifecycle_committed(&lc, CHILD_MILTER, 2);
-	(void)actions();
-	assert_true(lifecycle_is_idle(&lc, CHILD_MILTER));
-	assert_false(lifecycle_is_idle(&lc, CHILD_SIGNER));
-}
-
-static void a_child_that_does_not_switch_is_started_anew_with_the_new_tables(void **state)
-{
-	struct lifecycle_action a;
-
-	(void)state;
-	half_switched();
-	lifecycle_committed(&lc, CHILD_SIGNER, 1); /* nobody asked for that */
-	assert_int_equal(lifecycle_wait_ms(&lc, now), 10000);
-	now += 10000;
-	lifecycle_tick(&lc, now);
-	assert_true(lifecycle_next(&lc, &a));
-	assert_int_equal(a.what, LIFECYCLE_KILL);
-	assert_int_equal(a.child, CHILD_SIGNER);
-	assert_string_equal(a.reason, "it did not switch to its tables in time");
-	lifecycle_exited(&lc, CHILD_SIGNER, -9, now);
-	assert_string_equal(actions(), "restarting(signer,0) spawn(signer) load(signer,2)");
-	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
-	assert_string_equal(actions(), "commit(signer,2) pair");
-	lifecycle_committed(&lc, CHILD_SIGNER, 2);
-	assert_string_equal(actions(), "reloaded(2)");
-}
-
-static void a_reload_while_children_switch_waits_for_them(void **state)
-{
-	(void)state;
-	half_switched();
-	lifecycle_reload(&lc, 3, now);
-	assert_string_equal(actions(), "load(signer,3) load(milter,3)");
-	lifecycle_loaded(&lc, CHILD_MILTER, 3, now);
-	lifecycle_committed(&lc, CHILD_SIGNER, 2);
-	assert_string_equal(actions(), "reloaded(2)");
-	lifecycle_loaded(&lc, CHILD_SIGNER, 3, now);
-	assert_string_equal(actions(), "commit(signer,3) commit(milter,3) switched(3)");
-	both_committed(3);
-	assert_string_equal(actions(), "reloaded(3)");
-}
-
-static void a_stop_while_children_switch_gives_them_time(void **state)
-{
-	(void)state;
-	half_switched();
-	lifecycle_stop(&lc, now);
-	assert_string_equal(actions(), "stop(milter)");
-	lifecycle_committed(&lc, CHILD_SIGNER, 2);
-	assert_string_equal(actions(), "");
-	assert_int_equal(lifecycle_wait_ms(&lc, now), 25000); /* the milter's */
-	lifecycle_tick(&lc, now + 20000);
-	assert_string_equal(actions(), "");
-}
-
-static void a_newer_reload_takes_the_place_of_one_under_way(void **state)
-{
-	(void)state;
-	in_service(&defaults);
-	lifecycle_reload(&lc, 2, now);
-	(void)actions();
-	lifecycle_reload(&lc, 3, now);
-	assert_string_equal(actions(), "abort(signer,2) abort(milter,2) failed(2) load(signer,3) "
-				       "load(milter,3)");
-	lifecycle_loaded(&lc, CHILD_SIGNER, 2, now);
-	lifecycle_loaded(&lc, CHILD_MILTER, 2, now);
-	assert_string_equal(actions(), "");
-}
-
-static void a_reload_that_is_not_answered_is_given_up(void **state)
-{
-	(void)state;
-	in_service(&defaults);
-	lifecycle_reload(&lc, 2, now);
-	lifecycle_loaded(&lc, CHILD_MILTER, 2, now);
-	(void)actions();
-	assert_int_equal(lifecycle_wait_ms(&lc, now), 60000);
-	lifecycle_tick(&lc, now + 60000);
-	assert_string_equal(actions(), "abort(signer,2) abort(milter,2) failed(2)");
 }
 
 static void a_child_that_never_loads_is_killed(void **state)
@@ -610,14 +365,6 @@ int main(void)
 		cmocka_unit_test(a_dead_signer_is_started_again_and_paired_while_the_milter_stays),
 		cmocka_unit_test(a_dead_milter_gets_socket_and_signer_again),
 		cmocka_unit_test(the_delay_doubles_and_a_quiet_time_forgets_it),
-		cmocka_unit_test(a_reload_switches_both_or_none),
-		cmocka_unit_test(a_death_during_a_reload_aborts_it),
-		cmocka_unit_test(a_reload_waits_for_a_child_that_is_starting),
-		cmocka_unit_test(a_child_that_does_not_switch_is_started_anew_with_the_new_tables),
-		cmocka_unit_test(a_reload_while_children_switch_waits_for_them),
-		cmocka_unit_test(a_stop_while_children_switch_gives_them_time),
-		cmocka_unit_test(a_newer_reload_takes_the_place_of_one_under_way),
-		cmocka_unit_test(a_reload_that_is_not_answered_is_given_up),
 		cmocka_unit_test(a_child_that_never_loads_is_killed),
 		cmocka_unit_test(without_auto_restart_a_death_ends_all),
 		cmocka_unit_test(auto_restart_count_is_a_limit),

@@ -382,6 +382,18 @@ static CK_OBJECT_HANDLE handle_of(const char *label)
 	return found;
 }
 
+/* "spare" has the name of k, whose handle means nothing any more. */
+static void begin_with_another_key(struct fixture *f, CK_C_GetAttributeValue attributes)
+{
+	begin(f, "pkcs11:object=k");
+	swapped = handle_of("spare");
+	stale = true;
+	token_index_outdate(f->token); /* else the one that was just read is new enough */
+	hsm.list->C_FindObjects = find_swapped;
+	hsm.list->C_GetAttributeValue = attributes;
+	hsm.list->C_SignInit = stale_once;
+}
+
 /* The key was deleted and made anew under its name: what DNS says is another one. */
 static void a_key_made_anew_under_its_name_is_another_key(void **state)
 {
@@ -390,13 +402,7 @@ static void a_key_made_anew_under_its_name_is_another_key(void **state)
 	bool reload = false;
 
 	(void)state;
-	begin(&f, "pkcs11:object=k");
-	swapped = handle_of("spare");
-	stale = true;
-	token_index_outdate(f.token); /* else the one that was just read is new enough */
-	hsm.list->C_FindObjects = find_swapped;
-	hsm.list->C_GetAttributeValue = label_is_k;
-	hsm.list->C_SignInit = stale_once;
+	begin_with_another_key(&f, label_is_k);
 	assert_int_equal(token_key_test(f.session, f.key, &reload, &detail), ERR_KEY_CHANGED);
 	assert_false(reload);
 	end(&f);
@@ -457,13 +463,7 @@ static void a_key_of_another_type_under_its_name_is_another_key(void **state)
 	bool reload = false;
 
 	(void)state;
-	begin(&f, "pkcs11:object=k");
-	swapped = handle_of("spare");
-	stale = true;
-	token_index_outdate(f.token);
-	hsm.list->C_FindObjects = find_swapped;
-	hsm.list->C_GetAttributeValue = k_is_ed25519;
-	hsm.list->C_SignInit = stale_once;
+	begin_with_another_key(&f, k_is_ed25519);
 	assert_int_equal(token_key_test(f.session, f.key, &reload, &detail), ERR_KEY_CHANGED);
 	end(&f);
 }

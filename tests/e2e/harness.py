@@ -48,7 +48,7 @@ def wait_for(condition, timeout, what):
         pause = min(pause * 1.5, 0.1)
 
 
-def run(arguments, timeout=60, **options):
+def run(arguments, timeout=300, **options):
     """A command that has to succeed. @return its standard output"""
     result = subprocess.run(arguments, capture_output=True, timeout=timeout, check=False, **options)
     if result.returncode != 0:

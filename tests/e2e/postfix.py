@@ -163,7 +163,7 @@ class Postfix:
         self.log_path = os.path.join(directory, "maillog")
 
     def command(self, *arguments, check=True):
-        result = subprocess.run(["postfix", "-c", self.conf, *arguments], capture_output=True, timeout=60, check=False)
+        result = subprocess.run(["postfix", "-c", self.conf, *arguments], capture_output=True, timeout=300, check=False)
         if check and result.returncode != 0:
             raise AssertionError(f"postfix {arguments}: {result.stderr.decode(errors='replace')}\n{self.log()}")
         return result.returncode
@@ -219,7 +219,7 @@ class Postfix:
 
     def flush(self):
         """Have the queue tried now. postqueue gives up (69) when qmgr does not answer on a loaded machine: to be called again."""
-        result = subprocess.run(["postqueue", "-c", self.conf, "-f"], capture_output=True, timeout=60)
+        result = subprocess.run(["postqueue", "-c", self.conf, "-f"], capture_output=True, timeout=300)
         if result.returncode not in (0, os.EX_UNAVAILABLE):
             raise AssertionError(f"postqueue -f: exit {result.returncode}: {result.stderr.decode(errors='replace')}")
 

@@ -15,7 +15,7 @@ class Check(harness.Case):
     def start(self, conf):
         """A start that is refused."""
         return subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-f", "-x", self.write("opendkim.conf", conf), "-p",
-                               f"local:{self.path('socket')}"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+                               f"local:{self.path('socket')}"], capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
 
     def tables(self, keys, signers="example.com k1\n"):
         return f"Mode s\nKeyTable {self.write('KeyTable', keys)}\nSigningTable {self.write('SigningTable', signers)}\n"

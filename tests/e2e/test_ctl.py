@@ -216,7 +216,7 @@ class Control(Base):
         # Those of a generation are not the next one's; there is an end to them.
         with open(daemon.conf, "a", encoding="utf-8") as file:
             file.write("AllowSHA1Only yes\n" * 100)
-        result = subprocess.run([CTL, "-S", self.socket, "reload"], capture_output=True, text=True, timeout=60, check=False)
+        result = subprocess.run([CTL, "-S", self.socket, "reload"], capture_output=True, text=True, timeout=300, check=False)
         self.assertEqual((0, "", 65), (result.returncode, result.stdout, result.stderr.count("hsmdkim-ctl: warning: ")), result.stderr)
         self.assertIn("hsmdkim-ctl: warning: 36 more: see the log\n", result.stderr)
         self.assert_signed(daemon.send(harness.MESSAGE), ("sel",))
@@ -350,7 +350,7 @@ class Hostile(Base):
 
     def test_socket_that_cannot_be_bound(self):
         daemon = self.file_key_daemon({"ControlSocket": self.path("no", "such", "folder")}, start=False)
-        result = subprocess.run([daemon.program, "-f", "-x", daemon.conf], capture_output=True, text=True, timeout=30, check=False)
+        result = subprocess.run([daemon.program, "-f", "-x", daemon.conf], capture_output=True, text=True, timeout=300, check=False)
         self.assertEqual((69, True), (result.returncode, "ControlSocket: " in result.stderr), result.stderr)
 
     def test_a_daemon_that_accepts_nobody(self):

@@ -249,7 +249,7 @@ class Tables(harness.Case):
                 new.write(good)
 
     def run_and_end(self, option):
-        return subprocess.run([self.filter.program, "-x", self.filter.conf, option], capture_output=True, timeout=30,
+        return subprocess.run([self.filter.program, "-x", self.filter.conf, option], capture_output=True, timeout=300,
                               check=False, text=True)
 
     def test_start(self):

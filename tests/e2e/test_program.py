@@ -17,7 +17,7 @@ class Program(harness.Case):
         harness.need(self, harness.FILTER == "hsmdkim", "hsmdkim")
 
     def run_program(self, *options):
-        return subprocess.run([os.path.join(harness.BIN, "hsmdkim"), *options], capture_output=True, timeout=30,
+        return subprocess.run([os.path.join(harness.BIN, "hsmdkim"), *options], capture_output=True, timeout=300,
                               check=False, text=True)
 
     def test_version(self):
@@ -29,7 +29,7 @@ class Program(harness.Case):
         """Only root can become UserID; a daemon that another user starts runs as that one, and says so."""
         conf = harness.for_user(self.write("user.conf", "Mode v\nUserID root\nSocket nonsense:x\n", 0o644))
         program = harness.for_user(os.path.join(harness.BIN, "hsmdkim"))
-        result = subprocess.run([program, "-f", "-x", conf], capture_output=True, timeout=60, check=False, text=True,
+        result = subprocess.run([program, "-f", "-x", conf], capture_output=True, timeout=300, check=False, text=True,
                                 cwd="/", **({"user": "nobody"} if os.geteuid() == 0 else {}))
         self.assertEqual(78, result.returncode, result.stderr)
         self.assertRegex(result.stderr, r"warning: UserID root is not used: hsmdkim was not started by root and runs as user \d+\n")
@@ -92,7 +92,7 @@ time.sleep(600)
     def test_queries(self):
         self.write("table", "one a:b\ntwo\n")
         def ask(text):
-            return subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-Q"], input=text, capture_output=True, timeout=30, check=False, text=True)
+            return subprocess.run([os.path.join(harness.BIN, "hsmdkim"), "-Q"], input=text, capture_output=True, timeout=300, check=False, text=True)
         result = ask("csl:k=a:b,x\nk/1\nk/3\nx/1\nno/1\n")
         self.assertEqual((0, "'a'\n'a'\n'b'\n<absent>\n<empty>\n"), (result.returncode, result.stdout))
         self.assertIn("record not found", result.stderr)

@@ -225,7 +225,11 @@ class Shared:
         self.make("rsa")
         self.token.ready()
         if self.token.remembers_keys:
-            self.restart_signer(daemon)  # what the milter knew of the key ends with it, a moment before or after the next message
+            since = daemon.log_mark()
+            self.restart_signer(daemon)  # the milter forgets the old key a moment before or after the next message
+            outcome = daemon.send(harness.MESSAGE)
+            if not outcome.signatures:
+                daemon.expect("cannot sign: .*(another one than before|in time)", since=since)
         else:
             self.deferred(daemon, "another key has the name by now|the key is not there any more|key was changed")
         self.back(daemon)

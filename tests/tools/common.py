@@ -41,7 +41,7 @@ def closed_output(name, *args, stdin=b"", env=None):
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        run = subprocess.run([os.path.join(BIN, name), *args], input=stdin, stdout=writer, stderr=subprocess.PIPE, timeout=60,
+        run = subprocess.run([os.path.join(BIN, name), *args], input=stdin, stdout=writer, stderr=subprocess.PIPE, timeout=300,
                              restore_signals=False, env={**os.environ, **(env or {})})
     finally:
         os.close(writer)

@@ -49,7 +49,7 @@ class Interrupted(GenkeyToken):
                                                   "-d", "example.com"))):
             with self.subTest(program):
                 env = {**os.environ, **self.shim(KILLSHIM_TRUNCATE=pattern)}
-                run = subprocess.run([os.path.join(BIN, program), *args], env=env, capture_output=True, timeout=60)
+                run = subprocess.run([os.path.join(BIN, program), *args], env=env, capture_output=True, timeout=300)
                 self.assertEqual(run.returncode, -signal.SIGTERM, run.stderr)
                 self.assertEqual([n for n in self.token_files() if n.endswith(".object") and os.path.getsize(n) == 0], [])
                 self.assertEqual(len(self.objects("--type", "privkey")), 1 if program.endswith("testkey") else 2)
@@ -198,7 +198,7 @@ class Refusals(GenkeyToken):
         self.assertEqual(run.returncode, 78)
         self.assertIn("--module", run.stderr)
         run = subprocess.run([os.path.join(BIN, "hsmdkim-genkey"), "--token", "pkcs11:token=dkim", *self.token_options, "-D", self.dir, "-s", "s",
-                              "-d", "example.com"], env={**os.environ, "SOFTHSM2_CONF": self.path("nosuch.conf")}, capture_output=True, text=True, timeout=60)
+                              "-d", "example.com"], env={**os.environ, "SOFTHSM2_CONF": self.path("nosuch.conf")}, capture_output=True, text=True, timeout=300)
         self.assertNotEqual(run.returncode, 0)
         self.assertRegex(run.stderr, r"C_Initialize: CKR_GENERAL_ERROR.*the module runs as user \d+: .*SOFTHSM2_CONF")
         os.chmod(self.pin, 0o644)

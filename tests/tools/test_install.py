@@ -89,9 +89,12 @@ class Install(harness.Case):
         self.test_every_program_answers_from_there()
 
 
-@unittest.skipUnless(shutil.which("cpack") and shutil.which("dpkg-deb"), "not Debian")
 class Package(harness.Case):
     """What dpkg would get. It is not installed here: it would take the programs' real places on this host."""
+
+    def setUp(self):
+        super().setUp()
+        harness.need(self, all(map(shutil.which, ("cpack", "dpkg-deb", "dpkg-shlibdeps"))), "cpack and dpkg-dev")
 
     def test_debian_package(self):
         subprocess.run(["cpack", "--config", os.path.join(BUILD, "CPackConfig.cmake"), "-B", self.directory], check=True, capture_output=True)

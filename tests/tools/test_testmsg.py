@@ -35,7 +35,7 @@ class TestmsgCase(TokenCase):
     def run_testmsg(self, message, *args):
         """@return exit status, standard output in bytes, standard error"""
         run = subprocess.run([os.path.join(BIN, "hsmdkim-testmsg"), "-x", self.conf, *args], input=message, capture_output=True,
-                             env={**os.environ, **self.env}, timeout=60)
+                             env={**os.environ, **self.env}, timeout=300)
         return run.returncode, run.stdout, run.stderr.decode()
 
     def dkimpy_verifies(self, raw):
@@ -117,7 +117,7 @@ class AgainstOpendkim(TestmsgCase):
         if program is None:
             self.assertNotEqual(os.environ.get("REQUIRE_ALL"), "1", "opendkim-testmsg is not installed")
             self.skipTest("opendkim-testmsg is not installed")
-        run = subprocess.run([program, *args], input=message, capture_output=True, timeout=60)
+        run = subprocess.run([program, *args], input=message, capture_output=True, timeout=300)
         return run.returncode, run.stdout
 
     def test_same_form_of_output(self):

@@ -263,7 +263,7 @@ static void a_signer_that_wants_to_start_anew_without_end_is_slowed_down(void **
 		lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
 		(void)actions();
 	}
-	assert_true(waited_ms > 10 * LIFECYCLE_BACKOFF_MAX_MS);
+	assert_true(waited_ms > (int64_t)10 * LIFECYCLE_BACKOFF_MAX_MS);
 }
 
 static void a_signer_that_wants_to_start_anew_ends_neither_a_start_nor_a_reload(void **state)

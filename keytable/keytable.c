@@ -6,7 +6,6 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "dkim/domain.h"
-#include "dkim/idn.h"
 #include "keytable/keyref.h"
 #include "keytable/lmdbfile.h"
 
@@ -153,20 +152,15 @@ size_t keytable_count(const struct keytable *table)
 static enum err find_value(const struct keytable *table, struct slice name, struct buf *room,
 			   struct slice *ret_value)
 {
-	struct idn_spellings names; /* "%" in the SigningTable makes a domain a key's name */
 	struct dataset_row row;
-	uint32_t cursor;
-	enum err e = ERR_NOT_FOUND;
+	uint32_t cursor = 0;
+	enum err e;
 
 	if (table->set == NULL) {
 		*ret_value = slice_str(table->single);
 		return name.len == 0 ? ERR_OK : ERR_KEY_UNKNOWN;
 	}
-	idn_spell(name, &names);
-	for (size_t i = 0; i < names.count && e == ERR_NOT_FOUND; i++) {
-		cursor = 0;
-		e = dataset_read(table->set, names.names[i], &cursor, room, &row);
-	}
+	e = dataset_read(table->set, name, &cursor, room, &row);
 	if (e == ERR_OK)
 		*ret_value = row.value;
 	return e == ERR_NOT_FOUND ? ERR_KEY_UNKNOWN : e;
@@ -182,6 +176,18 @@ bool keytable_has(const struct keytable *table, struct slice name)
 	e = find_value(table, name, &room, &value);
 	buf_done(&room);
 	return e != ERR_KEY_UNKNOWN;
+}
+
+struct slice keytable_spelling(const struct keytable *table, struct slice name,
+			       struct idn_spellings *room)
+{
+	idn_spell(name, room);
+	if (room->count == 1) /* all but internationalised domains: nothing is to be looked up */
+		return name;
+	for (size_t i = 0; i < room->count; i++)
+		if (keytable_has(table, room->names[i]))
+			return room->names[i];
+	return name;
 }
 
 /* OpenDKIM's rule: only a path from the root has a place for the domain, and d= goes there. */

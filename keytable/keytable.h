@@ -6,6 +6,7 @@
 #ifndef KEYTABLE_KEYTABLE_H
 #define KEYTABLE_KEYTABLE_H
 
+#include "dkim/idn.h"
 #include "keytable/dataset.h"
 
 struct keytable;
@@ -51,7 +52,7 @@ NODISCARD enum err keytable_check(const struct keytable *table, struct err_detai
 size_t keytable_count(const struct keytable *table);
 
 /**
- * @param name         also found in another spelling when it is an internationalised domain
+ * @param name         as the row spells it: see keytable_spelling()
  * @param from_domain  what "%" stands for, in A-labels, whichever way it is spelled here
  * @param ret_domain   d= with "%" replaced, in A-labels; NUL-terminated, caller frees
  * @param ret_row      lives as long as the table; of a live one: as long as *ret_domain
@@ -64,8 +65,19 @@ NODISCARD enum err keytable_find(const struct keytable *table, struct slice name
 				 struct slice from_domain, struct keytable_row *ret_row,
 				 char **ret_domain, char **ret_ref);
 
-/** True when the table has a row of that name. A live table that cannot be read says true. */
+/** True when the table has a row of exactly that name. A live table that cannot be read says true.
+ */
 bool keytable_has(const struct keytable *table, struct slice name);
+
+/**
+ * The name as its row spells it: "%" in the SigningTable makes a domain a key's name, and an
+ * internationalised domain has several spellings. Everything that is kept or counted for a key goes
+ * by this one.
+ * @param room lives as long as what is returned
+ * @return name itself where no spelling of it has a row
+ */
+struct slice keytable_spelling(const struct keytable *table, struct slice name,
+			       struct idn_spellings *room);
 
 /** Every row in file order. @param fn return false to stop */
 NODISCARD enum err

@@ -188,11 +188,19 @@ enum err keyring_find(struct keyring *ring, struct slice name, struct slice from
 		      struct signkey **ret_key, struct err_detail *detail)
 {
 	static const struct slice any = SLICE_INIT(""); /* a row without "%" is one key for all */
+	struct idn_spellings names;
+	struct idn_name wire;
 	struct signkey *key = NULL;
 	bool follows = false;
-	struct place *p = place_of(ring, name, any);
+	struct place *p;
 	enum err e;
 
+	/* One key for all spellings of its name and of the domain that it follows. */
+	if (ring->table != NULL)
+		name = keytable_spelling(ring->table, name, &names);
+	if (idn_for_wire(from_domain, &wire, &from_domain) == ERR_NOMEM)
+		return ERR_NOMEM;
+	p = place_of(ring, name, any);
 	if (!holds(p, name, any))
 		p = place_of(ring, name, from_domain);
 	if (holds(p, name, any) || holds(p, name, from_domain)) {
@@ -306,9 +314,12 @@ void keyring_each(const struct keyring *ring, struct slice name,
 		  bool (*fn)(void *ctx, const struct keyring_view *view), void *ctx)
 {
 	struct looking l = { .ring = ring, .fn = fn, .ctx = ctx };
+	struct idn_spellings names;
 
 	if (ring->table == NULL)
 		return;
+	if (name.len > 0)
+		name = keytable_spelling(ring->table, name, &names);
 	if (name.len > 0)
 		look_at_row_named(&l, name);
 	else if (keytable_each(ring->table, look_at_row, &l) != ERR_OK)

@@ -52,6 +52,7 @@ struct tokenlane *keyring_token(const struct keyring *ring, size_t i);
 /**
  * The key of a row, opened or not; kept for the next time (bounded), until it is stale. One thread
  * only.
+ * @param name, from_domain in any spelling, the key is the same; its name is the row's
  * @return ERR_KEY_UNKNOWN, ERR_DENIED, ERR_SYNTAX with a detail; ERR_NOMEM
  */
 NODISCARD enum err keyring_find(struct keyring *ring, struct slice name, struct slice from_domain,

@@ -102,8 +102,9 @@ static enum err open_table(struct keyring *r, struct err_detail *detail)
 bool keyring_row_exists(void *ctx, struct slice name)
 {
 	const struct keyring *r = ctx;
+	struct idn_spellings names;
 
-	return keytable_has(r->table, name);
+	return keytable_has(r->table, keytable_spelling(r->table, name, &names));
 }
 
 static enum err check_signing_table(struct keyring *r, struct err_detail *detail)

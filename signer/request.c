@@ -280,14 +280,15 @@ static void set_off(struct request *r)
 	request_free(&r->job);
 }
 
-/* TokenRateLimit. */
+/* TokenRateLimit, by the row's own name: the asked one has many spellings. */
 static enum err check_rate(const struct request_env *env, const struct keyring *ring,
-			   const struct wire_msg *msg, struct err_detail *detail)
+			   const struct wire_msg *msg, const struct signkey *key,
+			   struct err_detail *detail)
 {
 	struct settings_rate rate = keyring_settings(ring)->token_rate_limit;
 
-	if (msg->type != WIRE_SIGN ||
-	    ratelimit_take(env->rates, msg->key_name, rate.count, rate.period_ms, clock_mono_ms()))
+	if (msg->type != WIRE_SIGN || ratelimit_take(env->rates, slice_str(key->name), rate.count,
+						     rate.period_ms, clock_mono_ms()))
 		return ERR_OK;
 	err_detail_set(detail, "the key has made %lld signatures in %lld ms (TokenRateLimit)",
 		       (long long)rate.count, (long long)rate.period_ms);
@@ -329,7 +330,7 @@ void request_start(const struct request_env *env, struct keyring *ring, struct p
 	if (ret_at_hand != NULL)
 		*ret_at_hand = NULL;
 	if (e == ERR_OK)
-		e = check_rate(env, ring, msg, &detail);
+		e = check_rate(env, ring, msg, key, &detail);
 	if (e == ERR_OK && ret_at_hand != NULL && is_at_hand(key, msg)) {
 		*ret_at_hand = key;
 		key = NULL; /* handed over */

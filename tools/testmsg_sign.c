@@ -184,10 +184,12 @@ static enum err find_author(struct work *w, struct dkim_address *ret_author)
 static enum err sign_row(struct work *w, const struct keytable *table, struct slice name,
 			 struct slice identity, struct slice from_domain)
 {
+	struct idn_spellings names;
 	struct keytable_row row;
 	char *domain = NULL;
 	char *ref = NULL;
-	enum err e = keytable_find(table, name, from_domain, &row, &domain, &ref);
+	enum err e = keytable_find(table, keytable_spelling(table, name, &names), from_domain, &row,
+				   &domain, &ref);
 
 	if (e == ERR_OK) {
 		struct wish wish = { .domain = slice_str(domain),

@@ -143,11 +143,13 @@ static void an_internationalised_domain_is_one_domain(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct slice name = slice_str(cases[i].name);
+		struct idn_spellings names;
 		struct keytable_row row;
 		char *domain = NULL;
 		char *ref = NULL;
 
-		assert_int_equal(keytable_find(t, slice_str(cases[i].name),
+		assert_int_equal(keytable_find(t, keytable_spelling(t, name, &names),
 					       slice_str(cases[i].from), &row, &domain, &ref),
 				 ERR_OK);
 		assert_string_equal(domain, cases[i].domain);
@@ -155,8 +157,32 @@ static void an_internationalised_domain_is_one_domain(void **state)
 		free(domain);
 		free(ref);
 	}
-	assert_true(keytable_has(t, SLICE_LIT("xn--bcher-kva.example")));
-	assert_false(keytable_has(t, SLICE_LIT("xn--mnchen-3ya.example")));
+}
+
+static void a_name_is_resolved_to_the_row_s_own_spelling(void **state)
+{
+	static const struct slice asked[] = {
+		SLICE_INIT("xn--bcher-kva.example"),
+		SLICE_INIT("Xn--Bcher-KVA.example"),
+		SLICE_INIT("B\xc3\x9c"
+			   "CHER.example"),
+		SLICE_INIT("b\xc3\xbc"
+			   "cher.example"),
+	};
+	AUTO(files_free) struct files *files = files_new_real();
+	AUTO(keytable_free)
+	struct keytable *t = open_ok(table("", "b\xc3\xbc"
+					       "cher.example a.example:s:/k/u\n"),
+				     files);
+	struct idn_spellings names;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++)
+		assert_slice(keytable_spelling(t, asked[i], &names), "b\xc3\xbc"
+								     "cher.example");
+	assert_false(keytable_has(t, asked[0]));
+	assert_slice(keytable_spelling(t, SLICE_LIT("Xn--Mnchen-3ya.example"), &names),
+		     "Xn--Mnchen-3ya.example");
 }
 
 static void a_hostile_author_domain_makes_no_path(void **state)
@@ -378,6 +404,7 @@ int main(void)
 		cmocka_unit_test(rows_are_split_as_the_rule_says),
 		cmocka_unit_test(percent_becomes_the_domain_in_absolute_paths_only),
 		cmocka_unit_test(an_internationalised_domain_is_one_domain),
+		cmocka_unit_test(a_name_is_resolved_to_the_row_s_own_spelling),
 		cmocka_unit_test(a_hostile_author_domain_makes_no_path),
 		cmocka_unit_test(names_have_case_and_unknown_ones_are_unknown),
 		cmocka_unit_test(bad_rows_name_file_line_and_mend),

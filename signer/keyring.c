@@ -24,20 +24,25 @@ static enum err open_tokens(struct keyring *r, const struct keyring *before,
 {
 	AUTO(tokentable_free) struct tokentable *table = NULL;
 	enum err e = keyring_read_tokens(r, &table, detail);
+	size_t count = table != NULL ? table->count : 0; /* none: gathered, and refused below */
 
 	if (e != ERR_OK)
 		return e;
-	r->tokens = calloc(table->count + 1, sizeof(struct tokenlane *));
+	r->tokens = calloc(count + 1, sizeof(struct tokenlane *));
 	if (r->tokens == NULL)
 		return ERR_NOMEM;
-	for (size_t i = 0; i < table->count && e == ERR_OK; i++) {
-		r->tokens[i] = same_token(before, &table->rows[i], r->files);
-		if (r->tokens[i] == NULL)
-			e = tokenlane_new(&table->rows[i], r->files, memory, &r->tokens[i], detail);
-		if (e == ERR_OK)
+	for (size_t i = 0; i < count && e == ERR_OK; i++) {
+		const struct tokentable_row *row = &table->rows[i];
+		struct tokenlane **to = &r->tokens[r->token_count];
+
+		*to = same_token(before, row, r->files);
+		if (*to == NULL)
+			e = files_fault(r->files, "TokenTable",
+					tokenlane_new(row, r->files, memory, to, detail), detail);
+		if (*to != NULL)
 			r->token_count++;
 	}
-	return e;
+	return e == ERR_OK ? files_gathered(r->files, detail) : e;
 }
 
 /* ---- life ---- */

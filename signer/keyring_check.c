@@ -71,14 +71,16 @@ static enum err check_tokens(const struct keyring *r, void (*warn)(const char *t
 	AUTO(tokentable_free) struct tokentable *table = NULL;
 	enum err e = keyring_read_tokens(r, &table, detail);
 
-	for (size_t i = 0; e == ERR_OK && i < table->count; i++) {
-		e = tokenlane_check_pin(&table->rows[i], r->files, warn, detail);
+	for (size_t i = 0; e == ERR_OK && table != NULL && i < table->count; i++) {
+		e = files_fault(r->files, "TokenTable",
+				tokenlane_check_pin(&table->rows[i], r->files, warn, detail),
+				detail);
 		if (e == ERR_OK && (r->settings->mode & MODE_SIGN) != 0) {
 			doubt_module(&table->rows[i], warn);
 			doubt_login(&table->rows[i], warn);
 		}
 	}
-	return e;
+	return e == ERR_OK ? files_gathered(r->files, detail) : e;
 }
 
 /* ---- tables ---- */

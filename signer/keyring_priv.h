@@ -36,10 +36,11 @@ NODISCARD enum err keyring_open_tables(struct keyring *r, struct err_detail *det
 NODISCARD enum err keyring_check_uris(const struct keyring *r, struct err_detail *detail);
 
 /**
- * Read the TokenTable, the last one of a generation: what was wrong in any table, and gathered so
- * far, is refused here.
- * @param ret_table tokentable_free() it, also on failure
- * @return as tokentable_load() and files_gathered()
+ * Read the TokenTable, the last one of a generation. Whoever asks looks at its PINs, too, and then
+ * refuses what was gathered (files_gathered()).
+ * @param ret_table tokentable_free() it, also on failure; stays NULL where the table's fault was
+ * gathered
+ * @return as tokentable_load()
  */
 NODISCARD enum err keyring_read_tokens(const struct keyring *r, struct tokentable **ret_table,
 				       struct err_detail *detail);

@@ -131,7 +131,7 @@ static enum err check_token_uri(const struct tokentable_row *row, struct err_det
 	if (row->uri != NULL)
 		e = p11_uri_parse(slice_str(row->uri), P11_URI_TOKEN, &uri, detail);
 	if (e != ERR_OK)
-		err_detail_prefix(detail, "%s: token '%s': ", row->origin, row->name);
+		tokentable_place(row, "PKCS11Module", detail);
 	return e;
 }
 
@@ -149,5 +149,5 @@ enum err keyring_read_tokens(const struct keyring *r, struct tokentable **ret_ta
 	for (size_t i = 0; e == ERR_OK && *ret_table != NULL && i < (*ret_table)->count; i++)
 		e = files_fault(r->files, name, check_token_uri(&(*ret_table)->rows[i], detail),
 				detail);
-	return e == ERR_OK ? files_gathered(r->files, detail) : e;
+	return e;
 }

@@ -17,8 +17,9 @@ static enum dkim_reason lookup_reason(const struct dkim_key_answer *answer)
 		[DKIM_KEY_TOO_LARGE] = DKIM_REASON_KEY_RECORDS,
 	};
 
-	/* A forged "there is no key" must not pass for an answer. */
-	if (answer->status == DKIM_KEY_NOT_FOUND && answer->dnssec == DKIM_DNSSEC_BOGUS)
+	/* A forged "there is no key", or one that has no room, must not pass for an answer. */
+	if (answer->dnssec == DKIM_DNSSEC_BOGUS &&
+	    (answer->status == DKIM_KEY_NOT_FOUND || answer->status == DKIM_KEY_TOO_LARGE))
 		return DKIM_REASON_KEY_DNS_FAILED;
 	return reasons[answer->status];
 }

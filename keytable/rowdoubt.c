@@ -27,10 +27,11 @@ static const char *doubt_spelling(struct slice host)
 
 	while (host.len != 0 && (host.ptr[0] == '*' || host.ptr[0] == '.'))
 		host = slice_sub(host, 1, host.len);
+	if (slice_is_ascii(host))
+		return NULL;
 	idn_spell(host, &names);
 	/* Its A-labels and the mapped U-labels are both others. */
-	if (slice_is_ascii(host) || names.count < IDN_SPELLINGS_MAX ||
-	    slice_ieq(names.names[IDN_SPELLINGS_MAX - 1], host))
+	if (names.count < IDN_SPELLINGS_MAX || slice_ieq(names.names[IDN_SPELLINGS_MAX - 1], host))
 		return NULL;
 	return "can match no sender but one who spells the domain just so: write it in lower case "
 	       "and NFC, or in A-labels (xn--...)";

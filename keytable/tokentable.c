@@ -1,6 +1,8 @@
 /* The TokenTable: "name  pkcs11:token=...?module-path=...&pin-source=...  sessions=8". */
 #include "keytable/tokentable.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 
 #define SESSIONS_MAX 256u
@@ -194,13 +196,15 @@ static bool load_row(void *ctx, struct slice key, struct slice value, const char
 {
 	struct loading *l = ctx;
 	size_t before = l->table->count;
+	char name[80];
 
 	l->error = take_row(l, key, value, origin);
 	if (l->error == ERR_OK)
 		return true;
 	while (l->table->count > before)
 		row_done(&l->table->rows[--l->table->count]);
-	err_detail_prefix(l->detail, "%s: token '%.*s': ", origin, SLICE_FMT(key));
+	err_detail_prefix(l->detail, "%s: token '%s': ", origin,
+			  text_sanitize(key, name, sizeof(name)));
 	l->error = dataset_fault(l->set, l->error, l->detail);
 	return l->error == ERR_OK;
 }
@@ -208,8 +212,11 @@ static bool load_row(void *ctx, struct slice key, struct slice value, const char
 void tokentable_place(const struct tokentable_row *row, const char *setting,
 		      struct err_detail *detail)
 {
+	char name[80];
+
 	if (row->origin != NULL)
-		err_detail_prefix(detail, "%s: token '%s': ", row->origin, row->name);
+		err_detail_prefix(detail, "%s: token '%s': ", row->origin,
+				  text_sanitize(slice_str(row->name), name, sizeof(name)));
 	else
 		err_detail_prefix(detail, "%s: ", setting);
 }

@@ -80,14 +80,14 @@ static void a_long_list_of_keys_is_made_in_slices(void **state)
 	buf_done(&out);
 }
 
-static void assert_shown(const struct inform_view *view, const char *end_of_row)
+static void assert_shown(const struct inform_view *view, const char *part_of_row)
 {
 	struct buf out;
 
 	buf_init(&out, QUESTION_ANSWER_BYTES_MAX);
 	inform(view, SLICE_LIT("keys key7"), &out);
 	assert_int_equal(out.error, ERR_OK);
-	if (strstr(out.data, end_of_row) == NULL)
+	if (strstr(out.data, part_of_row) == NULL)
 		fail_msg("%s", out.data);
 	buf_done(&out);
 }
@@ -107,10 +107,11 @@ static void a_key_s_last_failure_is_shown_until_it_signs(void **state)
 		ERR_OK);
 	signkey_failed(key, ERR_TIMEOUT, NULL);
 	signkey_failed(key, ERR_IO, &detail);
-	assert_shown(&view, "\t0\tinput/output error\t0\tno\\x09such file\n");
+	assert_shown(&view, "\t0\tinput/output error\t"); /* then seconds since */
+	assert_shown(&view, "\tno\\x09such file\n");
 	/* as one that its token lost */
 	atomic_store(&key->stale, true);
-	assert_shown(&view, "\tinput/output error\t0\t");
+	assert_shown(&view, "\tinput/output error\t");
 	signkey_worked(key);
 	assert_shown(&view, "\t0\t\t\t\n");
 }

@@ -1,4 +1,5 @@
 """Cases: what is verified. Messages that dkimpy signed with the shared key, and what was done to them on the way."""
+import base64
 import re
 
 import dkim
@@ -27,6 +28,15 @@ def signed(selector="sel", domain="example.com", edit=None, before=(), fields=DE
 def tag(name, value):
     """An edit of a tag of the signature."""
     return rf"(?<=[ ;\t]){name}=[^;]*", f"{name}={value}"
+
+
+def forged_by_small_order(keys):
+    """A key that is the neutral point, and the signature that any message has with it."""
+    point = bytes([1]) + bytes(31)
+    made = message().wire()
+    field = dkim.sign(made, b"small-order", b"example.com", base64.b64encode(b"k" * 32), signature_algorithm=b"ed25519-sha256")
+    field = re.sub(rb"(?<![a-z])b=[A-Za-z0-9+/=\s]*\r\n\Z", b"b=" + base64.b64encode(point + bytes(32)) + b"\r\n", field)
+    return milterclient.Message.parse(field + made)
 
 
 # Signatures as they are met.
@@ -65,6 +75,9 @@ MET = (
     ("unknown-query", signed(edit=tag("q", "http/get"))),
     ("identity-outside", signed(edit=tag("i", "@example.org"))),
     ("identity-below", signed(identity=b"alice@sub.example.com")),
+    ("identity-utf8", signed(identity="@b\u00fccher.example.com".encode())),
+    ("identity-utf8-mapped", signed(identity="@B\u00dccher.example.com".encode())),
+    ("key-small-order", forged_by_small_order),
     ("future", signed(edit=tag("t", "4102444800"))),
     ("length", signed(length=True)),
     ("no-from-in-h", signed(include_headers=[b"Subject", b"From"], edit=(r"\bfrom : subject\b|\bsubject : from\b.*?;", "subject;"))),

@@ -59,7 +59,8 @@ class Keys:
         small_der = twins.harness.run(["openssl", "pkey", "-in", small, "-pubout", "-outform", "DER"])
         texts = {"revoked": tags + " p=", "garbage": "garbage", "testing": f"{tags} t=y; p={p}", "strict": f"{tags} t=s; p={p}",
                  "sha1": f"{tags} h=sha1; p={p}", "service": f"{tags} s=tlsrpt; p={p}", "bare": "p=" + p,
-                 "small": f"{tags} p={base64.b64encode(small_der).decode()}"}
+                 "small": f"{tags} p={base64.b64encode(small_der).decode()}",
+                 "small-order": f"v=DKIM1; k=ed25519; p={base64.b64encode(bytes([1]) + bytes(31)).decode()}"}
         return {twins.verifiers.key_name(selector, "example.com"): text for selector, text in texts.items()}
 
     @staticmethod

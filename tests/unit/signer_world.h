@@ -31,6 +31,7 @@
 
 static struct softhsm hsm;
 static struct sigkey_names last_names; /* of the key that could not be opened last */
+static const char *rate_limit; /* TokenRateLimit of what is loaded from now on; NULL: none */
 
 /* --- a supervisor and a milter in one ----------------------------------------------------------
  */
@@ -133,6 +134,8 @@ static inline void send_load(struct world *w, const char *keytable, bool with_to
 	set(s, "KeyTable", "file:/tables/keys");
 	set(s, "Syslog", "no");
 	set(s, "TokenTimeout", "2s");
+	if (rate_limit != NULL)
+		set(s, "TokenRateLimit", rate_limit);
 	put_text(f, "/tables/keys", keytable);
 	if (with_token) {
 		set(s, "PKCS11Module", hsm.module_path);

@@ -476,6 +476,28 @@ static void it_refuses_to_run_by_hand(void **state)
 	assert_int_equal(softhsm_run(command), 64);
 }
 
+/* A milter that was taken over may ask by any of the many spellings of a domain. */
+static void the_rate_of_a_key_is_one_for_all_spellings_of_its_name(void **state)
+{
+	static const char *const names[] = { "xn--bcher-kva.example", "Xn--bcher-kva.example",
+					     "xn--BCHER-kva.example" };
+	struct sigkey *key = NULL;
+	char text[256];
+	struct world w;
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "xn--bcher-kva.example f.example:s1:%s\n", pem_path);
+	rate_limit = "2/1h";
+	begin(&w, text, false);
+	rate_limit = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		assert_int_equal(open_key(&w, names[i], &key, NULL), ERR_OK);
+		assert_int_equal(sign(&w, key), i < 2 ? ERR_OK : ERR_KEY_RATE);
+		sigkey_unref(&key);
+	}
+	end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,6 +517,7 @@ int main(void)
 		cmocka_unit_test(stop_is_an_orderly_exit),
 		cmocka_unit_test(it_does_not_outlive_its_supervisor),
 		cmocka_unit_test(nonsense_of_the_milter_is_dropped),
+		cmocka_unit_test(the_rate_of_a_key_is_one_for_all_spellings_of_its_name),
 		cmocka_unit_test(it_refuses_to_run_by_hand),
 	};
 

@@ -48,7 +48,8 @@ static void spawn(struct lifecycle *lc, enum child_id id, int64_t now_ms)
 
 	child->state = CHILD_LOADING;
 	child->alive = true;
-	child->ready = child->voted = child->refused = child->asked = child->switching = false;
+	child->ready = child->failed = child->switching = false;
+	child->voted = child->refused = child->asked = false;
 	child->since_ms = now_ms;
 	child->deadline_ms = now_ms + lc->options.load_timeout_ms;
 	(void)act(lc, LIFECYCLE_SPAWN, id);
@@ -112,7 +113,6 @@ static void came_up(struct lifecycle *lc, enum child_id id, int64_t now_ms)
 {
 	struct lifecycle_child *child = &lc->child[id];
 
-	child->state = CHILD_UP;
 	child->since_ms = now_ms;
 	act_commit(lc, id, now_ms);
 	if (both_up(lc))
@@ -218,16 +218,16 @@ static void give_up(struct lifecycle *lc, int code, const char *reason, int64_t 
 /* A start has failed: over when no child loads any more, or one dies. @return false: it has not */
 static bool start_failed(struct lifecycle *lc, bool died, int64_t now_ms)
 {
-	bool refused = false;
+	bool failed = false;
 	bool waiting = false;
 
 	for (unsigned i = 0; i < CHILD_COUNT; i++) {
 		const struct lifecycle_child *child = &lc->child[i];
 
-		refused |= child->refused;
-		waiting |= child->state == CHILD_LOADING && !child->refused;
+		failed |= child->failed;
+		waiting |= child->state == CHILD_LOADING && !child->failed;
 	}
-	if (lc->in_service || !refused)
+	if (lc->in_service || !failed)
 		return false;
 	if (died || !waiting)
 		give_up(lc, EX_CONFIG, "the configuration cannot be loaded", now_ms);
@@ -257,7 +257,7 @@ void lifecycle_failed(struct lifecycle *lc, enum child_id id, uint32_t generatio
 	if (lc->stopping)
 		return;
 	if (child->state == CHILD_LOADING && generation == lc->current) {
-		child->refused = true;
+		child->failed = true;
 		child->deadline_ms = 0;
 		if (!start_failed(lc, false, now_ms))
 			(void)act(lc, LIFECYCLE_KILL,
@@ -382,7 +382,7 @@ void lifecycle_exited(struct lifecycle *lc, enum child_id id, int code, int64_t 
 	abort_candidate(lc, "a process died while it loaded the new tables");
 	if (start_failed(lc, true, now_ms))
 		return;
-	child->refused = false;
+	child->failed = false;
 	if (!lc->in_service && code > 0) {
 		give_up(lc, code, "a process could not start", now_ms);
 		return;

@@ -75,7 +75,8 @@ struct lifecycle_child {
 	bool alive;	/**< a process is there */
 	bool ready;	/**< it said READY */
 	bool voted;	/**< it said LOADED for the candidate */
-	bool refused;	/**< it said FAILED for what it loads */
+	bool failed;	/**< it said FAILED for the generation in force, when it started */
+	bool refused;	/**< it said FAILED for the candidate */
 	bool asked;	/**< it got LOAD for the candidate */
 	bool switching; /**< it got COMMIT and did not say COMMITTED yet */
 	bool stopping;	/**< it got STOP */

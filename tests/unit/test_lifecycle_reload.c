@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "config/handover.h"
 #include "lifecycle_world.h"
 
 static void a_reload_switches_both_or_none(void **state)
@@ -170,6 +171,36 @@ static void a_reload_that_is_not_answered_is_given_up(void **state)
 	assert_string_equal(actions(), "abort(signer,2) abort(milter,2) failed(2)");
 }
 
+/* What a child thinks of a reload says nothing about the configuration that starts. */
+static void a_bad_reload_does_not_end_a_start(void **state)
+{
+	(void)state;
+	begin(&defaults);
+	lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
+	lifecycle_loaded(&lc, CHILD_MILTER, 1, now);
+	both_committed(1);
+	lifecycle_reload(&lc, 2, now);
+	lifecycle_failed(&lc, CHILD_MILTER, 2, now);
+	(void)actions();
+	lifecycle_exited(&lc, CHILD_SIGNER, HANDOVER_EXIT_RESTART, now);
+	assert_string_equal(actions(), "anew(signer,0) spawn(signer) load(signer,1)");
+	lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
+	assert_string_equal(actions(), "commit(signer,1) pair load(signer,2)");
+}
+
+static void a_reload_does_not_save_a_start_that_has_failed(void **state)
+{
+	(void)state;
+	begin(&defaults);
+	(void)actions();
+	lifecycle_failed(&lc, CHILD_MILTER, 1, now);
+	lifecycle_reload(&lc, 2, now);
+	lifecycle_reload(&lc, 3, now);
+	assert_string_equal(actions(), "failed(2)");
+	lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
+	assert_string_equal(actions(), "giveup failed(3) stop(milter)");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +212,8 @@ int main(void)
 		cmocka_unit_test(a_stop_while_children_switch_gives_them_time),
 		cmocka_unit_test(a_newer_reload_takes_the_place_of_one_under_way),
 		cmocka_unit_test(a_reload_that_is_not_answered_is_given_up),
+		cmocka_unit_test(a_bad_reload_does_not_end_a_start),
+		cmocka_unit_test(a_reload_does_not_save_a_start_that_has_failed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

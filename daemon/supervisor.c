@@ -71,7 +71,7 @@ uint32_t supervisor_reload(struct supervisor *s, const char *token)
 	generation_free(&s->candidate);
 	s->candidate = next;
 	(void)snprintf(s->reload.token, sizeof(s->reload.token), "%s", token != NULL ? token : "");
-	s->reload.text[0] = '\0';
+	s->reload.text[0] = s->reload.refusal[0] = '\0';
 	lifecycle_reload(&s->lifecycle, next->number, clock_mono_ms());
 	return next->number;
 }
@@ -163,9 +163,9 @@ static void take_failure(struct supervisor *s, enum child_id id, const struct ha
 		settings_place_error((reload ? s->candidate : s->current)->settings, &why);
 		(void)text_sanitize(slice_str(why.text), text, sizeof(text));
 		log_line(LOG_LEVEL_ERROR, "%s%s", i == 0 ? "" : FAULTS_ALSO, text);
-		if (reload && s->reload.text[0] == '\0')
-			(void)snprintf(s->reload.text, sizeof(s->reload.text), "%.*s",
-				       (int)sizeof(s->reload.text) - 1, text);
+		if (reload && s->reload.refusal[0] == '\0')
+			(void)snprintf(s->reload.refusal, sizeof(s->reload.refusal), "%.*s",
+				       (int)sizeof(s->reload.refusal) - 1, text);
 	}
 	lifecycle_failed(&s->lifecycle, id, msg->generation, clock_mono_ms());
 }
@@ -329,13 +329,10 @@ static int run(struct supervisor *s)
 	s->background = s->daemonize.ready_fd >= 0;
 	if (err == ERR_OK && pid_file != NULL)
 		err = pidfile_write(pid_file, (int)settings->umask, &pid_fd, &detail);
-	settings_place_error(settings, &detail);
 	if (err == ERR_OK)
 		start(s);
 	else
-		s->status = supervisor_complain(err, &detail);
-	if (err == ERR_BUSY)
-		s->status = EX_UNAVAILABLE;
+		s->status = supervisor_complain(s, err, &detail);
 	if (pid_file != NULL)
 		pidfile_remove(pid_file, pid_fd);
 	free(pid_file);

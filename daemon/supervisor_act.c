@@ -218,8 +218,9 @@ static void reload_failed(struct supervisor *s, const struct lifecycle_action *a
 		generation_free(&s->candidate);
 	notify_ready();
 	s->reload.failed++;
-	if (s->reload.text[0] == '\0') /* else a child said more */
-		(void)snprintf(s->reload.text, sizeof(s->reload.text), "%s", a->reason);
+	/* In place of what a later reload said that could not be read. */
+	(void)snprintf(s->reload.text, sizeof(s->reload.text), "%s",
+		       s->reload.refusal[0] != '\0' ? s->reload.refusal : a->reason);
 	supervisor_reload_ended(s, a->generation, s->reload.text);
 }
 

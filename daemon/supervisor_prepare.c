@@ -14,6 +14,8 @@
 
 static int exit_status(enum err err)
 {
+	if (err == ERR_BUSY) /* another process has the socket or the PidFile */
+		return EX_UNAVAILABLE;
 	switch (err_class(err)) {
 	case ERR_CLASS_NONE:
 		return EX_OK;
@@ -26,8 +28,10 @@ static int exit_status(enum err err)
 	return err == ERR_IO ? EX_CONFIG : EX_OSERR;
 }
 
-int supervisor_complain(enum err err, const struct err_detail *detail)
+int supervisor_complain(const struct supervisor *s, enum err err, struct err_detail *detail)
 {
+	if (s->current != NULL)
+		settings_place_error(s->current->settings, detail);
 	log_line(LOG_LEVEL_ERROR, "%s", detail->text[0] != '\0' ? detail->text : err_text(err));
 	return exit_status(err);
 }
@@ -103,14 +107,6 @@ static enum err open_signals(struct supervisor *s)
 	return s->signal_fd >= 0 ? ERR_OK : ERR_IO;
 }
 
-/* With the place of the setting that the error names. */
-static int complain(const struct supervisor *s, enum err err, struct err_detail *detail)
-{
-	if (s->current != NULL)
-		settings_place_error(s->current->settings, detail);
-	return supervisor_complain(err, detail);
-}
-
 /* Everything that can be wrong before the first child. @return exit status; EX_OK: go on */
 int supervisor_prepare(struct supervisor *s)
 {
@@ -137,7 +133,7 @@ int supervisor_prepare(struct supervisor *s)
 	if (err == ERR_OK)
 		err = find_users(s, &detail);
 	if (err != ERR_OK)
-		return complain(s, err, &detail);
+		return supervisor_complain(s, err, &detail);
 	err = open_socket(s, &detail);
 	if (err == ERR_OK)
 		err = supervisor_control_open(s, &detail);
@@ -146,11 +142,11 @@ int supervisor_prepare(struct supervisor *s)
 	if (err == ERR_OK)
 		err = supervisor_reports_open(s, &detail);
 	if (err != ERR_OK) {
-		(void)complain(s, err, &detail);
+		(void)supervisor_complain(s, err, &detail);
 		return err == ERR_CONFIG ? EX_CONFIG : EX_UNAVAILABLE;
 	}
 	err = open_signals(s);
-	return err == ERR_OK ? EX_OK : supervisor_complain(err, &detail);
+	return err == ERR_OK ? EX_OK : supervisor_complain(s, err, &detail);
 }
 
 void supervisor_cleanup(struct supervisor *s)

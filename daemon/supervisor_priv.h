@@ -35,6 +35,7 @@ struct reload {
 	char token[256];    /* whose PIN is read anew; empty: everything is */
 	char switched[256]; /* the same of the one that is in force, but not yet in each child */
 	char text[512];	    /* "ok", or why it failed; empty: none so far */
+	char refusal[512];  /* what a child said of the candidate first; empty: nothing */
 	uint64_t done;
 	uint64_t failed;
 };
@@ -105,8 +106,9 @@ struct supervisor {
 /** Everything that can be wrong before the first child. @return exit status; EX_OK: go on */
 int supervisor_prepare(struct supervisor *s);
 void supervisor_cleanup(struct supervisor *s);
-/** Log an error that ends the start. @return the exit status for it */
-int supervisor_complain(enum err err, const struct err_detail *detail);
+/** Log an error that ends the start, with the place of the setting that it names.
+ * @return the exit status for it */
+int supervisor_complain(const struct supervisor *s, enum err err, struct err_detail *detail);
 
 /** Carry out what the lifecycle wants. */
 void supervisor_act(struct supervisor *s);

@@ -211,20 +211,6 @@ static enum err holds_domain(const struct dataset *set, const struct idn_spellin
 	return err;
 }
 
-/* @return false: it has no parent */
-static bool make_parent(struct idn_spellings *domain)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < domain->count; i++) {
-		struct slice *name = &domain->names[i];
-
-		*name = slice_sub(*name, slice_find(*name, '.') + 1, name->len);
-		any = any || name->len != 0;
-	}
-	return any;
-}
-
 static void note_not_listed(struct work *w, const char *what, struct slice domain)
 {
 	char shown[SHOWN_BYTES];
@@ -250,7 +236,8 @@ static enum err find_single(struct work *w, struct slice domain)
 		err = dataset_holds(w->rules->domain, SLICE_LIT("*"), &found);
 	if (err == ERR_OK && !found)
 		note_not_listed(w, "domain", domain);
-	while (err == ERR_OK && !found && w->rules->sub_domains && make_parent(&names)) {
+	while (err == ERR_OK && !found && w->rules->sub_domains &&
+	       idn_spellings_parent(&names, false)) {
 		parent = true;
 		err = holds_domain(w->rules->domain, &names, &listed, &found);
 	}
@@ -479,6 +466,8 @@ static enum err is_exempt(const struct work *w, bool *ret_exempt)
 	struct idn_spellings names;
 	struct slice listed;
 
+	if (w->rules->exempt_domains == NULL)
+		return ERR_OK;
 	idn_spell(w->d->author_domain, &names);
 	return holds_domain(w->rules->exempt_domains, &names, &listed, ret_exempt);
 }

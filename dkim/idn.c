@@ -109,6 +109,23 @@ void idn_spell(struct slice domain, struct idn_spellings *ret)
 	add_unicode(ret);
 }
 
+bool idn_spellings_parent(struct idn_spellings *s, bool with_dot)
+{
+	size_t count = s->count;
+	size_t keep = with_dot ? 1 : 0;
+
+	s->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct slice name = s->names[i];
+		struct slice rest = slice_sub(name, keep, name.len);
+
+		name = slice_sub(rest, slice_find(rest, '.') + 1 - keep, rest.len);
+		if (name.len != 0)
+			add_spelling(s, name);
+	}
+	return s->count != 0;
+}
+
 static bool both_to_ascii(struct slice a, struct slice b, struct idn_name *ret_a,
 			  struct idn_name *ret_b)
 {

@@ -35,6 +35,13 @@ struct idn_spellings {
  * @param domain lives as long as *ret; what is no name has one spelling */
 void idn_spell(struct slice domain, struct idn_spellings *ret);
 
+/**
+ * Their parents, in that order; spellings without one, and those that are equal now, are gone.
+ * @param with_dot "a.b" and ".a.b" become ".b"; else "a.b" becomes "b"
+ * @return false: none has a parent
+ */
+bool idn_spellings_parent(struct idn_spellings *s, bool with_dot);
+
 /** The same name, whichever way each is spelled. */
 bool idn_equal(struct slice a, struct slice b);
 

@@ -290,30 +290,12 @@ static enum err look_up_hosts(struct search *s, char *at, size_t user_len)
 	for (size_t i = 0; i < s->hosts.count && e == ERR_OK; i++) {
 		struct slice host = s->hosts.names[i];
 
-		if (host.len == 0) /* this spelling has no parent left */
-			continue;
 		memcpy(at + user_len, host.ptr, host.len);
 		e = look_up(s, slice_of(at, user_len + host.len));
 	}
 	for (size_t i = 0; i < s->hosts.count && e == ERR_OK; i++)
-		if (s->hosts.names[i].len != 0)
-			e = look_up(s, s->hosts.names[i]);
+		e = look_up(s, s->hosts.names[i]);
 	return e;
-}
-
-/* "a.b" and ".a.b" become ".b". @return false: there is no parent */
-static bool climb(struct search *s)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < s->hosts.count; i++) {
-		struct slice *host = &s->hosts.names[i];
-		size_t dot = slice_find(slice_sub(*host, 1, host->len), '.') + 1;
-
-		*host = slice_sub(*host, dot, host->len);
-		any = any || host->len != 0;
-	}
-	return any;
 }
 
 /* "local@", and room behind it for the longest spelling. */
@@ -345,7 +327,7 @@ static enum err look_up_forms(struct search *s, struct slice local)
 		return ERR_NOMEM;
 	do
 		e = look_up_hosts(s, at, user_len);
-	while (e == ERR_OK && climb(s));
+	while (e == ERR_OK && idn_spellings_parent(&s->hosts, true));
 	at[user_len] = '*';
 	if (e == ERR_OK)
 		e = look_up(s, slice_of(at, user_len + 1));

@@ -379,12 +379,13 @@ void files_gather(struct files *f, struct faults *faults)
 	f->faults = faults;
 }
 
-enum err files_fault(struct files *f, const char *table, enum err e,
-		     const struct err_detail *detail)
+enum err files_fault(struct files *f, const char *table, enum err e, struct err_detail *detail)
 {
 	if (f == NULL || f->faults == NULL || (err_class(e) != ERR_CLASS_PERM && e != ERR_IO))
 		return e;
 	faults_add(f->faults, table, e, detail);
+	if (detail != NULL)
+		detail->text[0] = '\0';
 	return ERR_OK;
 }
 

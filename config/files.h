@@ -80,11 +80,12 @@ NODISCARD enum err files_share(const struct files *from, size_t i, struct files 
 void files_gather(struct files *f, struct faults *faults);
 /**
  * A row or a table is wrong.
- * @param table the setting's name, for the count; @param detail NULL: to be counted only
+ * @param table  the setting's name, for the count
+ * @param detail empty when it was gathered: the next error may have none; NULL: to be counted only
  * @return ERR_OK: gathered, go on; e: this set does not gather, or it is no error of a table
  */
 NODISCARD enum err files_fault(struct files *f, const char *table, enum err e,
-			       const struct err_detail *detail);
+			       struct err_detail *detail);
 /** Is the text of a further one wanted? */
 bool files_wants_fault(const struct files *f, const char *table);
 /** All tables were read; nothing is gathered any more. @return ERR_OK: nothing was wrong; the first

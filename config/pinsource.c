@@ -94,8 +94,10 @@ static enum err read_credential(struct slice source, struct files *files, struct
 		return ERR_CONFIG;
 	}
 	if ((size_t)snprintf(path, sizeof(path), "%s/%.*s", directory, SLICE_FMT(name)) >=
-	    sizeof(path))
+	    sizeof(path)) {
+		err_detail_set(detail, "PIN: the name of a credential is too long");
 		return ERR_LIMIT;
+	}
 	/* systemd keeps its directory safe, and shows it to us with permissions that do not say so
 	 */
 	return read_file(path, source, &systemd, files, detail);

@@ -106,7 +106,7 @@ void dataset_free(struct dataset **set)
 	*set = NULL;
 }
 
-enum err dataset_fault(const struct dataset *set, enum err e, const struct err_detail *detail)
+enum err dataset_fault(const struct dataset *set, enum err e, struct err_detail *detail)
 {
 	return files_fault(set->files, set->name, e, detail);
 }

@@ -45,8 +45,7 @@ NODISCARD enum err dataset_open(const char *name, const char *spec, unsigned fla
 void dataset_free(struct dataset **set);
 
 /** A row is wrong for who opened the set. @return as files_fault() */
-NODISCARD enum err dataset_fault(const struct dataset *set, enum err e,
-				 const struct err_detail *detail);
+NODISCARD enum err dataset_fault(const struct dataset *set, enum err e, struct err_detail *detail);
 
 /** True for refile: keys are patterns, and a look-up is by the whole string. */
 bool dataset_is_pattern(const struct dataset *set);

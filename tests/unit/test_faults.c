@@ -158,6 +158,9 @@ static void what_is_no_table_is_one_fault(void **state)
 	assert_int_equal(files_fault(files, "KeyTable", e, &detail), ERR_OK);
 	e = open_hosts("dsn:x", files, &detail);
 	assert_int_equal(files_fault(files, "InternalHosts", e, &detail), ERR_OK);
+	/* the next error does not say what this one said */
+	assert_string_equal(detail.text, "");
+	assert_int_equal(files_fault(files, "PeerList", ERR_LIMIT, &detail), ERR_OK);
 	/* no error of a table ends the work */
 	assert_int_equal(files_fault(files, "InternalHosts", ERR_NOMEM, &detail), ERR_NOMEM);
 	assert_int_equal(files_gathered(files, &detail), ERR_IO);

@@ -73,23 +73,26 @@ const char *faults_text(const struct faults *f, enum err e, const struct err_det
 	return detail->text[0] != '\0' ? detail->text : err_text(e);
 }
 
-void faults_spread(const char *text, struct err_detail *detail, struct settings_warnings *warnings)
+void faults_spread(const char *text, const struct settings *s, struct err_detail *detail,
+		   struct settings_warnings *warnings)
 {
 	struct slice rest = slice_str(text);
 	struct slice line;
 
 	while (slice_next(&rest, '\n', &line)) {
 		char shown[1024];
-		struct err_detail also;
+		struct err_detail one;
 
 		(void)text_sanitize(line, shown, sizeof(shown));
 		if (line.len == 0)
 			continue;
+		err_detail_set(&one, "%s", shown);
+		settings_place_error(s, &one);
 		if (detail->text[0] == '\0') {
-			err_detail_set(detail, "%s", shown);
+			*detail = one;
 			continue;
 		}
-		err_detail_set(&also, FAULTS_ALSO "%s", shown);
-		settings_warn(warnings, also.text);
+		err_detail_prefix(&one, FAULTS_ALSO);
+		settings_warn(warnings, one.text);
 	}
 }

@@ -42,9 +42,11 @@ enum err faults_close(struct faults *f);
 const char *faults_text(const struct faults *f, enum err e, const struct err_detail *detail);
 
 /**
- * The lines as an error and others: the first becomes the detail, if that is empty; the rest are
- * warnings with FAULTS_ALSO. @param warnings may be NULL
+ * The lines as an error and others, each with the place of the setting that it names: the first
+ * becomes the detail, if that is empty; the rest are warnings with FAULTS_ALSO.
+ * @param s NULL: no places; @param warnings may be NULL
  */
-void faults_spread(const char *text, struct err_detail *detail, struct settings_warnings *warnings);
+void faults_spread(const char *text, const struct settings *s, struct err_detail *detail,
+		   struct settings_warnings *warnings);
 
 #endif

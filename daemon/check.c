@@ -162,8 +162,20 @@ static enum err check_keysource(const struct generation *g, struct err_detail *d
 	return err;
 }
 
-static enum err check_tables(struct generation *g, struct snapshot **ret_snapshot,
-			     struct settings_warnings *warnings, struct err_detail *detail)
+/* The settings are read once more: they may be the snapshot's by now, and gone with it. */
+static void spread_faults(const struct generation_source *source, const char *text,
+			  struct settings_warnings *warnings, struct err_detail *detail)
+{
+	AUTO(settings_free) struct settings *s = NULL;
+
+	if (generation_settings(source, &s, NULL, NULL) != ERR_OK)
+		s = NULL; /* changed meanwhile: no places */
+	faults_spread(text, s, detail, warnings);
+}
+
+static enum err check_tables(const struct generation_source *source, struct generation *g,
+			     struct snapshot **ret_snapshot, struct settings_warnings *warnings,
+			     struct err_detail *detail)
 {
 	enum err signer_err = check_in_signer(g, warnings, detail);
 	struct err_detail milter_detail = { "" };
@@ -180,12 +192,14 @@ static enum err check_tables(struct generation *g, struct snapshot **ret_snapsho
 		g->milter = NULL;
 	}
 	if (err != ERR_OK)
-		faults_spread(faults_text(&faults, err, &milter_detail), detail, warnings);
+		spread_faults(source, faults_text(&faults, err, &milter_detail), warnings, detail);
 	faults_done(&faults);
 	if (signer_err != ERR_OK || err != ERR_OK)
 		return signer_err != ERR_OK ? signer_err : err;
 	doubts_find(*ret_snapshot, true, warnings);
-	return check_places((*ret_snapshot)->settings, warnings, detail);
+	err = check_places((*ret_snapshot)->settings, warnings, detail);
+	settings_place_error((*ret_snapshot)->settings, detail);
+	return err;
 }
 
 static void print_source(const struct generation_source *source)
@@ -195,34 +209,6 @@ static void print_source(const struct generation_source *source)
 	else
 		(void)printf("no configuration file: this is about the built-in defaults and the "
 			     "command line; -x FILE names one\n");
-}
-
-static void print_warning(const struct settings *s, const char *text)
-{
-	static const struct slice also = SLICE_INIT(FAULTS_ALSO);
-	struct err_detail error;
-
-	if (s != NULL && slice_starts(slice_str(text), also)) {
-		err_detail_set(&error, "%s", text + also.len);
-		settings_place_error(s, &error);
-		(void)fprintf(stderr, "warning: " FAULTS_ALSO "%s\n", error.text);
-	} else {
-		(void)fprintf(stderr, "warning: %s\n", text);
-	}
-}
-
-/* Errors of tables with the place of the setting that they name. It is read once more: the settings
- * may be the snapshot's by now, and gone with it. */
-static void print_warnings(const struct generation_source *source,
-			   const struct settings_warnings *warnings, enum err err,
-			   struct err_detail *detail)
-{
-	AUTO(settings_free) struct settings *s = NULL;
-
-	if (err != ERR_OK && generation_settings(source, &s, NULL, NULL) == ERR_OK)
-		settings_place_error(s, detail);
-	for (size_t i = 0; i < warnings->count; i++)
-		print_warning(s, warnings->texts[i]);
 }
 
 int check_configuration(const struct generation_source *source)
@@ -240,8 +226,9 @@ int check_configuration(const struct generation_source *source)
 	if (err == ERR_OK)
 		err = generation_read(&quiet, NULL, 1, &g, &warnings, &detail);
 	if (err == ERR_OK)
-		err = check_tables(g, &snapshot, &warnings, &detail);
-	print_warnings(source, &warnings, err, &detail);
+		err = check_tables(source, g, &snapshot, &warnings, &detail);
+	for (size_t i = 0; i < warnings.count; i++)
+		(void)fprintf(stderr, "warning: %s\n", warnings.texts[i]);
 	if (err == ERR_OK)
 		err = print_report(source, snapshot, g->signer, warnings.count, &detail);
 	settings_warnings_done(&warnings);

@@ -195,7 +195,7 @@ static enum err read_into(struct generation *g, const struct generation_source *
 	err = read_files(g, &rules, &faults, detail);
 	if (err != ERR_OK && err == faults.first) {
 		detail->text[0] = '\0';
-		faults_spread(faults.text.data, detail, warnings);
+		faults_spread(faults.text.data, g->settings, detail, warnings);
 	}
 	faults_done(&faults);
 	return err;

@@ -74,7 +74,7 @@ static enum err wait_loaded(int control, const struct settings *s, const struct 
 			settings_warn(how->warnings, warning.text);
 		}
 		if (type == HANDOVER_FAILED)
-			faults_spread(msg.text, detail, how->warnings);
+			faults_spread(msg.text, s, detail, how->warnings);
 		handover_msg_done(&msg);
 		if (type == HANDOVER_FAILED)
 			return ERR_CONFIG;

@@ -56,11 +56,13 @@ uint32_t supervisor_reload(struct supervisor *s, const char *token)
 	err = read_next(s, token, &next, &warnings, &detail);
 	for (size_t i = 0; err == ERR_OK && i < warnings.count; i++)
 		generation_warn(next, warnings.texts[i]);
-	logsetup_warnings(&warnings);
 	if (err != ERR_OK) {
 		(void)snprintf(s->reload.text, sizeof(s->reload.text), "%s",
 			       detail.text[0] != '\0' ? detail.text : err_text(err));
 		log_line(LOG_LEVEL_ERROR, "%s; the configuration in force stays", s->reload.text);
+	}
+	logsetup_warnings(&warnings); /* what is also wrong, too */
+	if (err != ERR_OK) {
 		s->reload.failed++;
 		notify_ready();
 		return 0;

@@ -112,6 +112,7 @@ int supervisor_prepare(struct supervisor *s)
 {
 	struct settings_warnings warnings = { NULL, 0 };
 	struct err_detail detail = { "" };
+	int status = EX_OK;
 	/* Its children give new privileges up themselves, but for the one that starts MTACommand.
 	 */
 	enum err err = sandbox_hide_process(&detail);
@@ -122,12 +123,14 @@ int supervisor_prepare(struct supervisor *s)
 	if (err == ERR_OK)
 		err = generation_read(&s->options->source, NULL, ++s->last_number, &s->current,
 				      &warnings, &detail);
-	if (s->current != NULL)
-		logsetup_apply(s->current->settings);
-	logsetup_warnings(&warnings);
 	if (err == ERR_OK)
-		err = child_program_path(CHILD_SIGNER_PROGRAM, s->child[CHILD_SIGNER].path,
-					 PATH_MAX);
+		logsetup_apply(s->current->settings);
+	else
+		status = supervisor_complain(s, err, &detail);
+	logsetup_warnings(&warnings); /* what is also wrong, too */
+	if (err != ERR_OK)
+		return status;
+	err = child_program_path(CHILD_SIGNER_PROGRAM, s->child[CHILD_SIGNER].path, PATH_MAX);
 	if (err == ERR_OK)
 		err = child_program_path(NULL, s->child[CHILD_MILTER].path, PATH_MAX);
 	if (err == ERR_OK)

@@ -48,6 +48,13 @@ class Program(harness.Case):
             self.assertEqual(1, result.stderr.count(text), f"{text}\n{result.stderr}")
         self.assertFalse(os.path.exists(self.path("socket")))
 
+    def test_all_files_that_cannot_be_read_are_told_at_the_start(self):
+        """Each with the place of its setting, the error first."""
+        conf = self.write("conf", f"Socket local:{self.path('sock')}\nInternalHosts {self.path('a')}\nPeerList {self.path('b')}\n")
+        run = self.run_program("-f", "-x", conf)
+        self.assertEqual(78, run.returncode, run.stderr)
+        self.assertRegex(run.stderr, rf"(?s)error: {conf}:2: InternalHosts: .*warning: also wrong: {conf}:3: PeerList: ")
+
     def test_help_is_asked_for(self):
         for option in ("-h", "--help"):
             result = self.run_program(option)

@@ -221,13 +221,31 @@ static void the_first_is_the_error_and_the_others_are_warnings(void **state)
 	struct err_detail detail = { "" };
 
 	(void)state;
-	faults_spread("one\ntwo\x1b\nthree\n", &detail, &warnings);
+	faults_spread("one\ntwo\x1b\nthree\n", NULL, &detail, &warnings);
 	assert_string_equal(detail.text, "one");
 	assert_int_equal(warnings.count, 2);
 	assert_string_equal(warnings.texts[0], "also wrong: two\\x1b");
-	faults_spread("four\n", &detail, &warnings);
+	faults_spread("four\n", NULL, &detail, &warnings);
 	assert_string_equal(warnings.texts[2], "also wrong: four");
-	faults_spread("five\n", &detail, NULL);
+	faults_spread("five\n", NULL, &detail, NULL);
+	settings_warnings_done(&warnings);
+}
+
+static void each_has_the_place_of_its_setting(void **state)
+{
+	AUTO(settings_free) struct settings *s = settings_new();
+	struct settings_warnings warnings = { NULL, 0 };
+	struct err_detail detail = { "" };
+
+	(void)state;
+	assert_non_null(s);
+	assert_int_equal(settings_remember(s, SLICE_LIT("KeyTable"), "c.conf", 2), ERR_OK);
+	assert_int_equal(settings_remember(s, SLICE_LIT("PeerList"), "c.conf", 7), ERR_OK);
+	faults_spread("KeyTable /k: cannot read\nPeerList /p: cannot read\n", s, &detail,
+		      &warnings);
+	assert_string_equal(detail.text, "c.conf:2: KeyTable /k: cannot read");
+	assert_int_equal(warnings.count, 1);
+	assert_string_equal(warnings.texts[0], "also wrong: c.conf:7: PeerList /p: cannot read");
 	settings_warnings_done(&warnings);
 }
 
@@ -240,6 +258,7 @@ int main(void)
 		cmocka_unit_test(of_very_many_some_are_told_and_the_others_counted),
 		cmocka_unit_test(a_set_that_gathers_nothing_ends_at_the_first),
 		cmocka_unit_test(the_first_is_the_error_and_the_others_are_warnings),
+		cmocka_unit_test(each_has_the_place_of_its_setting),
 	};
 
 	return cmocka_run_group_tests(tests, tables_setup, tables_teardown);

@@ -157,7 +157,7 @@ static void commit_candidate(struct lifecycle *lc, int64_t now_ms)
 	act_generation(lc, LIFECYCLE_SWITCHED, CHILD_SIGNER, generation);
 }
 
-/* A child said what it thinks of the candidate. */
+/* A child said what it thinks of the candidate. One that is starting is asked when it is up. */
 static void count_votes(struct lifecycle *lc, int64_t now_ms)
 {
 	unsigned votes = 0;
@@ -169,7 +169,7 @@ static void count_votes(struct lifecycle *lc, int64_t now_ms)
 
 		votes += child->voted;
 		refused |= child->refused;
-		waiting |= child->asked && !child->voted && !child->refused;
+		waiting |= child->alive && !child->voted && !child->refused;
 	}
 	if (refused && !waiting)
 		abort_candidate(lc, "the new tables cannot be loaded");

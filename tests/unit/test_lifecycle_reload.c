@@ -171,6 +171,21 @@ static void a_reload_that_is_not_answered_is_given_up(void **state)
 	assert_string_equal(actions(), "abort(signer,2) abort(milter,2) failed(2)");
 }
 
+static void a_refused_reload_hears_a_child_that_is_starting(void **state)
+{
+	(void)state;
+	begin(&defaults);
+	lifecycle_loaded(&lc, CHILD_MILTER, 1, now);
+	lifecycle_reload(&lc, 2, now);
+	(void)actions();
+	lifecycle_failed(&lc, CHILD_MILTER, 2, now);
+	assert_string_equal(actions(), "");
+	lifecycle_loaded(&lc, CHILD_SIGNER, 1, now);
+	assert_string_equal(actions(), "commit(signer,1) pair listen load(signer,2)");
+	lifecycle_failed(&lc, CHILD_SIGNER, 2, now);
+	assert_string_equal(actions(), "abort(signer,2) abort(milter,2) failed(2)");
+}
+
 /* What a child thinks of a reload says nothing about the configuration that starts. */
 static void a_bad_reload_does_not_end_a_start(void **state)
 {
@@ -212,6 +227,7 @@ int main(void)
 		cmocka_unit_test(a_stop_while_children_switch_gives_them_time),
 		cmocka_unit_test(a_newer_reload_takes_the_place_of_one_under_way),
 		cmocka_unit_test(a_reload_that_is_not_answered_is_given_up),
+		cmocka_unit_test(a_refused_reload_hears_a_child_that_is_starting),
 		cmocka_unit_test(a_bad_reload_does_not_end_a_start),
 		cmocka_unit_test(a_reload_does_not_save_a_start_that_has_failed),
 	};

@@ -72,14 +72,14 @@ static enum err write_key(struct token_session *session, struct making *m,
 			  struct err_detail *detail)
 {
 	const struct p11_uri *uri = m->source->uri;
-	sigset_t before;
+	struct sighold hold;
 	enum err e;
 
-	sighold_begin(&before);
+	sighold_begin(&hold);
 	e = m->source->import != NULL
 		    ? newkey_import(session, uri, &m->want, m->pem, &m->made->key, detail)
 		    : newkey_generate(session, uri, &m->want, &m->made->key, detail);
-	sighold_end(&before);
+	sighold_end(&hold);
 	return e;
 }
 

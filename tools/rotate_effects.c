@@ -421,7 +421,7 @@ static enum err destroy_on(void *ctx, struct token_session *session, struct err_
 	const struct destroying *d = ctx;
 	struct token_key *key = NULL;
 	struct pubtext text;
-	sigset_t before;
+	struct sighold hold;
 	enum err e = token_key_open(session, d->uri, &key, detail);
 
 	if (e != ERR_OK)
@@ -432,10 +432,10 @@ static enum err destroy_on(void *ctx, struct token_session *session, struct err_
 			       p11_uri_text(d->uri));
 		e = ERR_KEY_CHANGED;
 	}
-	sighold_begin(&before);
+	sighold_begin(&hold);
 	if (e == ERR_OK)
 		e = newkey_destroy(session, d->uri, token_key_pubkey(key), detail);
-	sighold_end(&before);
+	sighold_end(&hold);
 	pubtext_done(&text);
 	token_key_free(&key);
 	return e;

@@ -142,7 +142,7 @@ static enum err open_one(struct tokens *t, size_t i, const struct p11_uri *hint,
 	struct open_token *o = &t->list[i];
 	struct token_config config = { .name = row->name, .module_path = row->module_path };
 	enum err e = ERR_OK;
-	sigset_t before;
+	struct sighold hold;
 
 	if (row->uri != NULL)
 		e = p11_uri_parse(slice_str(row->uri), P11_URI_TOKEN, &o->uri, detail);
@@ -158,10 +158,10 @@ static enum err open_one(struct tokens *t, size_t i, const struct p11_uri *hint,
 		e = actas_begin(&t->user, detail);
 	if (e != ERR_OK)
 		return e;
-	sighold_begin(&before);
+	sighold_begin(&hold);
 	e = open_session(o, detail);
 	actas_end(&t->user);
-	sighold_end(&before);
+	sighold_end(&hold);
 	return e;
 }
 

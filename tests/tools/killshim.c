@@ -1,9 +1,10 @@
 /*
  * Preloaded into tools by their tests.
  *
- * KILLSHIM_TRUNCATE=PATTERN: SIGTERM comes when a file with a name like this was emptied, as
- * SoftHSM does before it writes one anew. KILLSHIM_LINK=fail: link() fails, so no file is created
- * whole.
+ * KILLSHIM_TRUNCATE=PATTERN: SIGTERM comes when a file with a name like this was first emptied, as
+ * SoftHSM does before it writes one anew. With KILLSHIM_HANG the module hangs there instead, and
+ * says so on standard error each time that a signal wakes it. KILLSHIM_LINK=fail: link() fails, so
+ * no file is created whole.
  *
  * The process kills itself when it renames something to
  * the path of KILLSHIM_PATH, before it is done or right after (KILLSHIM_WHEN=before, after). That
@@ -16,6 +17,7 @@
 #include <fnmatch.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,8 +59,21 @@ int link(const char *from, const char *to)
 	return -1;
 }
 
+static void hang(void)
+{
+	static const char line[] = "hangs\n";
+	sigset_t all;
+	sigset_t before;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, &before); /* none is lost between the two */
+	while (write(STDERR_FILENO, line, sizeof(line) - 1) > 0)
+		(void)sigsuspend(&before);
+}
+
 int ftruncate(int fd, off_t length)
 {
+	static bool came;
 	const char *pattern = getenv("KILLSHIM_TRUNCATE");
 	char path[PATH_MAX];
 	char link_path[64];
@@ -71,8 +86,12 @@ int ftruncate(int fd, off_t length)
 	(void)snprintf(link_path, sizeof(link_path), "/proc/self/fd/%d", fd);
 	len = readlink(link_path, path, sizeof(path) - 1);
 	path[len > 0 ? len : 0] = '\0';
-	if (pattern != NULL && strrchr(path, '/') != NULL &&
-	    fnmatch(pattern, strrchr(path, '/') + 1, 0) == 0)
-		(void)raise(SIGTERM);
+	if (came || pattern == NULL || strrchr(path, '/') == NULL ||
+	    fnmatch(pattern, strrchr(path, '/') + 1, 0) != 0)
+		return status;
+	came = true;
+	if (getenv("KILLSHIM_HANG") != NULL)
+		hang();
+	(void)raise(SIGTERM);
 	return status;
 }

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -53,6 +54,46 @@ class Interrupted(GenkeyToken):
                 self.assertEqual(run.returncode, -signal.SIGTERM, run.stderr)
                 self.assertEqual([n for n in self.token_files() if n.endswith(".object") and os.path.getsize(n) == 0], [])
                 self.assertEqual(len(self.objects("--type", "privkey")), 1 if program.endswith("testkey") else 2)
+
+    def test_a_module_that_hangs_is_ended_by_a_second_signal(self):
+        """The first one waits, whatever its kind; what was ignored stays so, as under nohup."""
+        env = {**os.environ, **self.shim(KILLSHIM_TRUNCATE="token.object", KILLSHIM_HANG="1")}
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self.add_token("t%d" % number)  # is broken behind that
+            ignored = signal.SIGHUP if number != signal.SIGHUP else signal.SIGINT
+            old = signal.signal(ignored, signal.SIG_IGN)
+            try:
+                process = subprocess.Popen(
+                    [os.path.join(BIN, "hsmdkim-genkey"), "--token", "pkcs11:token=t%d" % number, *self.token_options, "-D", self.dir, "-s",
+                     "s", "-d", "example.com"], env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0)
+            finally:
+                signal.signal(ignored, old)
+            with self.subTest(number), process:
+                try:
+                    self.assertEqual(self.line(process.stderr), b"hangs\n")
+                    for sent in (ignored, ignored, number):
+                        process.send_signal(sent)
+                    self.assertEqual(self.line(process.stderr), b"hangs\n")
+                    process.send_signal(number)
+                    self.assertEqual(process.wait(30), -number)
+                    self.assertEqual(process.stderr.read(), b"")
+                finally:
+                    process.kill()
+
+    def line(self, pipe):
+        self.assertTrue(select.select([pipe], [], [], 30)[0], "nothing came")
+        return pipe.readline()
+
+    def test_a_list_goes_on_behind_a_record_that_could_not_be_written(self):
+        domains = self.write("domains", "a.example\nb.example\n")
+        run = self.genkey("-s", "s", "--domains", domains, env=self.shim(KILLSHIM_LINK="fail"))
+        self.assertEqual((run.returncode, run.stdout), (71, ""))
+        self.assertRegex(run.stderr, r"domains:1: the key is there as pkcs11:\S*object=s\._domainkey\.a\S+, only its record is not")
+        self.assertIn("run it again to go on", run.stderr)
+        lines = self.good("-s", "s", "--domains", domains).stdout
+        self.assertEqual(len(self.objects("--type", "privkey")), 2)
+        self.assertIn(URI.search(run.stderr)[0].rstrip(","), lines)
+        self.assertIn("DKIM key s for a.example", self.read("a.example", "s.txt"))
 
     def test_nothing_is_made_before_its_record_has_a_place(self):
         run = self.genkey("-s", "s", "-d", "example.com", "-D", self.path("nodir"))

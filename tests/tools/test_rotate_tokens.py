@@ -6,7 +6,19 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 import harness  # noqa: E402
 import tokens  # noqa: E402
+from common import KILLSHIM, tool  # noqa: E402
 from test_rotate import RotateCase  # noqa: E402
+
+
+class Softhsm(RotateCase):
+    def test_a_first_signal_lets_the_step_end(self):
+        """Also one that comes while the token is at work; then the run stops."""
+        run = tool("hsmdkim-rotate", *self.options(), "run", timeout=120,
+                   env={**self.environment, "LD_PRELOAD": KILLSHIM, "KILLSHIM_TRUNCATE": "token.object"})
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        self.assertEqual(self.phase(), "chosen")
+        self.good("run")
+        self.assertEqual(self.phase(), "keeping")
 
 
 class Kind:

@@ -61,48 +61,25 @@ static enum dkim_dnssec dnssec_of(const struct dns_answer *answer, bool validati
 	return validating ? DKIM_DNSSEC_INSECURE : DKIM_DNSSEC_UNKNOWN;
 }
 
-static enum err take_records(struct keylookup *l, const struct dns_answer *dns,
-			     struct dkim_key_answer *answer)
-{
-	AUTO(buf_done) struct buf text;
-	struct slice *records = arena_calloc(l->arena, dns->count + 1, sizeof(*records));
-	enum err e = records != NULL ? ERR_OK : ERR_NOMEM;
-
-	answer->status = DKIM_KEY_GARBAGE;
-	buf_init(&text, LIMIT_KEY_RECORD_BYTES);
-	for (size_t i = 0; i < dns->count && e == ERR_OK; i++) {
-		enum err joined;
-
-		buf_reset(&text);
-		joined = dns_txt_join(dns->data[i], &text, NULL);
-		/* No TXT data, or too long for a key: others at this name may be good. */
-		if (joined == ERR_OK)
-			e = arena_dup(l->arena, buf_slice(&text), &records[answer->count++]);
-		else if (joined == ERR_LIMIT)
-			answer->status = DKIM_KEY_TOO_LARGE;
-	}
-	if (answer->count != 0)
-		answer->status = DKIM_KEY_FOUND;
-	answer->records = records;
-	return e;
-}
-
 /* Bogus data is kept: BogusKey decides. Without data "bogus" is a denial that cannot be trusted,
  * and dkim/verify takes it for that. */
 static enum err take_answer(struct keylookup *l, const struct dns_answer *dns, bool validating,
 			    struct dkim_key_answer *answer)
 {
-	answer->status = status_of(dns->status);
-	answer->dnssec = dnssec_of(dns, validating);
-	if (dns->too_many) /* what was left out may be what was wanted */
+	struct dns_texts texts;
+	enum err e = dns_txt_texts(dns, LIMIT_KEY_RECORD_BYTES, l->arena, &texts);
+
+	*answer = (struct dkim_key_answer){
+		.status = status_of(dns->status),
+		.dnssec = dnssec_of(dns, validating),
+		.records = texts.list,
+		.count = texts.count,
+	};
+	if (texts.too_large)
 		answer->status = DKIM_KEY_TOO_LARGE;
-	if (answer->status != DKIM_KEY_FOUND)
-		return ERR_OK;
-	if (dns->count == 0) {
-		answer->status = DKIM_KEY_NOT_FOUND;
-		return ERR_OK;
-	}
-	return take_records(l, dns, answer);
+	else if (answer->status == DKIM_KEY_FOUND && texts.count == 0)
+		answer->status = dns->count == 0 ? DKIM_KEY_NOT_FOUND : DKIM_KEY_GARBAGE;
+	return e;
 }
 
 /* So many questions are under way that this one was refused: it waits for its turn. */

@@ -60,6 +60,33 @@ enum err dns_txt_join(struct slice data, struct buf *out, size_t *ret_strings)
 	return out->error;
 }
 
+enum err dns_txt_texts(const struct dns_answer *answer, size_t bytes_max, struct arena *arena,
+		       struct dns_texts *ret_texts)
+{
+	AUTO(buf_done) struct buf text;
+	struct dns_texts t = { .list = arena_calloc(arena, answer->count + 1, sizeof(*t.list)) };
+	bool too_long = false;
+	enum err e = t.list != NULL ? ERR_OK : ERR_NOMEM;
+
+	buf_init(&text, bytes_max);
+	for (size_t i = 0; i < answer->count && !answer->too_many && e == ERR_OK; i++) {
+		enum err joined;
+
+		buf_reset(&text);
+		joined = dns_txt_join(answer->data[i], &text, NULL);
+		if (joined == ERR_OK)
+			e = arena_dup(arena, buf_slice(&text), &t.list[t.count++]);
+		else if (joined == ERR_LIMIT)
+			too_long = true;
+		else if (joined != ERR_SYNTAX)
+			e = joined;
+	}
+	/* what was left out of too many may be what was wanted */
+	t.too_large = answer->too_many || (too_long && t.count == 0);
+	*ret_texts = t;
+	return e;
+}
+
 static bool label_readable(struct slice label)
 {
 	for (size_t i = 0; i < label.len; i++)

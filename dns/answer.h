@@ -3,6 +3,7 @@
 #ifndef DNS_ANSWER_H
 #define DNS_ANSWER_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
@@ -65,6 +66,21 @@ NODISCARD enum err dns_answer_add(struct dns_answer *answer, const void *data, s
  * @return ERR_SYNTAX (a string runs over the end), or the error of out
  */
 NODISCARD enum err dns_txt_join(struct slice data, struct buf *out, size_t *ret_strings);
+
+/** The texts of an answer's TXT records. */
+struct dns_texts {
+	struct slice *list; /**< in the arena */
+	size_t count;
+	bool too_large; /**< none is listed: there were too many, or they are too long */
+};
+
+/**
+ * dns_txt_join() for every record. What is no TXT data or too long is left out: others may be good.
+ * @param bytes_max of one record
+ * @return ERR_NOMEM, ERR_LIMIT (the arena)
+ */
+NODISCARD enum err dns_txt_texts(const struct dns_answer *answer, size_t bytes_max,
+				 struct arena *arena, struct dns_texts *ret_texts);
 
 /** Bytes of a domain name in text form with its NUL. */
 #define DNS_NAME_TEXT_MAX 256U

@@ -11,14 +11,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* The TXT records of one name. */
-struct key_text {
-	struct dns_answer answer;
-	struct buf joined[DNS_RECORDS_MAX];
-	struct slice records[DNS_RECORDS_MAX];
-	size_t count;
-};
-
 static enum dkim_key_status status_of(enum dns_status status)
 {
 	static const enum dkim_key_status map[DNS_STATUS_COUNT] = {
@@ -31,31 +23,25 @@ static enum dkim_key_status status_of(enum dns_status status)
 	return map[status];
 }
 
-static void take_text(struct key_text *k, struct dkim_key_answer *ret_answer)
+static enum err take_answer(struct arena *arena, const struct dns_answer *dns,
+			    struct dkim_key_answer *ret_answer)
 {
-	for (size_t i = 0; i < k->answer.count; i++) {
-		struct buf *b = &k->joined[k->count];
+	struct dns_texts texts;
+	enum err e = dns_txt_texts(dns, LIMIT_KEY_RECORD_BYTES, arena, &texts);
 
-		buf_init(b, LIMIT_KEY_RECORD_BYTES);
-		if (dns_txt_join(k->answer.data[i], b, NULL) != ERR_OK)
-			buf_reset(b);
-		k->records[k->count++] = buf_slice(b);
-	}
 	*ret_answer = (struct dkim_key_answer){
-		.status = k->answer.too_many ? DKIM_KEY_TOO_LARGE : status_of(k->answer.status),
-		.dnssec = k->answer.status == DNS_BOGUS ? DKIM_DNSSEC_BOGUS
-			  : k->answer.secure		? DKIM_DNSSEC_SECURE
-							: DKIM_DNSSEC_UNKNOWN,
-		.records = k->records,
-		.count = k->count,
+		.status = status_of(dns->status),
+		.dnssec = dns->status == DNS_BOGUS ? DKIM_DNSSEC_BOGUS
+			  : dns->secure		   ? DKIM_DNSSEC_SECURE
+						   : DKIM_DNSSEC_UNKNOWN,
+		.records = texts.list,
+		.count = texts.count,
 	};
-}
-
-static void key_text_done(struct key_text *k)
-{
-	for (size_t i = 0; i < k->count; i++)
-		buf_done(&k->joined[i]);
-	dns_answer_done(&k->answer);
+	if (texts.too_large)
+		ret_answer->status = DKIM_KEY_TOO_LARGE;
+	else if (ret_answer->status == DKIM_KEY_FOUND && texts.count == 0)
+		ret_answer->status = DKIM_KEY_GARBAGE;
+	return e;
 }
 
 static enum err open_source(const struct testmsg_options *o, const struct toolconf *conf,
@@ -75,20 +61,27 @@ static enum err open_source(const struct testmsg_options *o, const struct toolco
 }
 
 /* All names are asked at once. */
-static void ask_all(struct dns_source *source, const struct idn_name *names, size_t count,
-		    int64_t deadline_ms, struct key_text *texts, struct dkim_key_answer *answers)
+static enum err ask_all(struct arena *arena, struct dns_source *source,
+			const struct idn_name *names, size_t count, int64_t deadline_ms,
+			struct dkim_key_answer *answers)
 {
 	struct dns_ticket *tickets[LIMIT_VERIFY_SIGNATURES] = { NULL };
+	enum err e = ERR_OK;
 
 	for (size_t i = 0; i < count; i++)
 		if (dns_source_ask(source, slice_of(names[i].text, names[i].len), &tickets[i]) !=
 		    ERR_OK)
 			tickets[i] = NULL;
 	for (size_t i = 0; i < count; i++) {
-		dns_answer_init(&texts[i].answer);
-		dns_ticket_finish(&tickets[i], deadline_ms, &texts[i].answer);
-		take_text(&texts[i], &answers[i]);
+		struct dns_answer dns;
+
+		dns_answer_init(&dns);
+		dns_ticket_finish(&tickets[i], deadline_ms, &dns);
+		if (e == ERR_OK)
+			e = take_answer(arena, &dns, &answers[i]);
+		dns_answer_done(&dns);
 	}
+	return e;
 }
 
 /* ---- the report ---- */
@@ -176,20 +169,15 @@ static enum err verify_with(const struct testmsg_options *o, const struct toolco
 		o->timeout_s != 0 ? (int)o->timeout_s * 1000 : toolconf_dns_timeout_ms(conf);
 	const struct idn_name *names = NULL;
 	size_t count = dkim_verify_lookups(v, &names);
-	struct key_text *texts = calloc(count + 1, sizeof(*texts));
 	struct dkim_key_answer answers[LIMIT_VERIFY_SIGNATURES] = { { .count = 0 } };
-	enum err e = texts != NULL ? ERR_OK : ERR_NOMEM;
+	enum err e = ask_all(m->arena, source, names, count, clock_mono_ms() + timeout_ms, answers);
 
 	if (e == ERR_OK) {
-		ask_all(source, names, count, clock_mono_ms() + timeout_ms, texts, answers);
 		dkim_verify_body(v, m->body.ptr, m->body.len);
 		e = dkim_verify_finish(v, answers);
 	}
 	if (e == ERR_OK)
 		report(o, m, v, answers, ret_exit);
-	for (size_t i = 0; texts != NULL && i < count; i++)
-		key_text_done(&texts[i]);
-	free(texts);
 	return e;
 }
 

@@ -160,6 +160,15 @@ class Verifying(TestmsgCase):
         self.assertEqual(self.run_testmsg(signed)[0], 65)
 
 
+    def test_a_record_beyond_the_limits_is_told_as_the_daemon_tells_it(self):
+        signed = self.dkimpy_signs()
+        self.records["sel._domainkey.example.com"] += "; n=" + "x" * 17000
+        self.write_conf()
+        status, out, _ = self.run_testmsg(signed)
+        self.assertEqual(status, 65)
+        self.assertIn(b"permerror (key records too many or too long)", out)
+
+
 class Explaining(TestmsgCase):
     def guess(self, message, words, canon=(b"relaxed", b"relaxed"), original=MESSAGE):
         signed = self.dkimpy_signs(original, canon)

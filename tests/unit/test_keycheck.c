@@ -177,6 +177,52 @@ static void txt_data_that_runs_over_its_end_is_refused(void **state)
 	buf_done(&out);
 }
 
+/* Good, an empty one, too long, no TXT data, good. */
+static void records_that_are_no_keys_leave_the_others(void **state)
+{
+	static const struct slice data[] = { SLICE_INIT("\x01"
+							"a"),
+					     SLICE_INIT(""),
+					     SLICE_INIT("\x04"
+							"long"),
+					     SLICE_INIT("\x05"
+							"x"),
+					     SLICE_INIT("\x01"
+							"b"
+							"\x02"
+							"cd") };
+	struct arena *arena = arena_new(65536);
+	struct dns_texts texts;
+	struct dns_answer answer;
+
+	(void)state;
+	dns_answer_init(&answer);
+	for (size_t i = 0; i < ARRAY_LEN(data); i++)
+		assert_int_equal(dns_answer_add(&answer, data[i].ptr, data[i].len), ERR_OK);
+	assert_int_equal(dns_txt_texts(&answer, 3, arena, &texts), ERR_OK);
+	assert_int_equal(texts.count, 3);
+	assert_false(texts.too_large);
+	assert_true(slice_eq(texts.list[0], SLICE_LIT("a")));
+	assert_int_equal(texts.list[1].len, 0);
+	assert_true(slice_eq(texts.list[2], SLICE_LIT("bcd")));
+	answer.too_many = true;
+	assert_int_equal(dns_txt_texts(&answer, 3, arena, &texts), ERR_OK);
+	assert_true(texts.too_large);
+	assert_int_equal(texts.count, 0);
+	dns_answer_done(&answer);
+
+	dns_answer_init(&answer);
+	for (size_t i = 3; i >= 2;
+	     i--) { /* without anything good: the data, then the length tells */
+		assert_int_equal(dns_answer_add(&answer, data[i].ptr, data[i].len), ERR_OK);
+		assert_int_equal(dns_txt_texts(&answer, 3, arena, &texts), ERR_OK);
+		assert_int_equal(texts.count, 0);
+		assert_int_equal(texts.too_large, i == 2);
+	}
+	dns_answer_done(&answer);
+	arena_free(&arena);
+}
+
 static void names_are_read_within_their_data(void **state)
 {
 	char text[DNS_NAME_TEXT_MAX];
@@ -213,6 +259,7 @@ int main(void)
 		cmocka_unit_test(each_dns_status_has_a_verdict),
 		cmocka_unit_test(several_records_are_a_fault_but_each_is_searched),
 		cmocka_unit_test(txt_data_that_runs_over_its_end_is_refused),
+		cmocka_unit_test(records_that_are_no_keys_leave_the_others),
 		cmocka_unit_test(names_are_read_within_their_data),
 	};
 

@@ -266,6 +266,7 @@ static enum err check_out(const char *path, const struct files *files, char *tar
 	enum err e = outfile_target(path, target, detail);
 	struct stat st;
 	int fd;
+	bool is_table;
 
 	for (size_t i = 0; e == ERR_OK && i < files_count(files); i++) {
 		if (files_is_live(files, i) || !outfile_same(files_path(files, i), target))
@@ -276,11 +277,10 @@ static enum err check_out(const char *path, const struct files *files, char *tar
 	if (e != ERR_OK || stat(target, &st) != 0 || st.st_size == 0)
 		return e;
 	fd = open(target, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && lmdbfile_check(fd, NULL, NULL) != ERR_OK) {
-		err_detail_set(detail,
-			       "%s: is there and not an LMDB table; move it away or name another "
-			       "file",
-			       path);
+	is_table = fd >= 0 && lmdbfile_check(fd, NULL, NULL) == ERR_OK;
+	if (!is_table) {
+		err_detail_set(detail, "%s: is there and %s; move it away or name another file",
+			       path, fd >= 0 ? "not an LMDB table" : "cannot be read");
 		e = ERR_DENIED;
 	}
 	if (fd >= 0)

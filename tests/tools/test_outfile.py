@@ -120,6 +120,19 @@ class Mktable(Written):
         self.refused(self.mktable(self.path("fifo")), "fifo: is not a regular file and is not replaced")
         self.refused(self.mktable(self.path("elsewhere")), "elsewhere: is not a regular file")
 
+    def test_what_cannot_be_read_is_not_replaced(self):
+        secret = self.write("secret", "precious\n")
+        more = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        os.chmod(secret, 0)
+        os.chmod(self.table, 0o644)
+        if more:
+            os.chown(self.dir, 65534, 65534)
+        run = subprocess.run([os.path.join(BIN, "hsmdkim-mktable"), "-t", "keytable", self.table, secret], text=True, capture_output=True,
+                             timeout=60, **more)
+        os.chmod(secret, 0o600)
+        self.refused(run, "secret: is there and cannot be read; move it away or name another file")
+        self.assertEqual(self.read("secret"), "precious\n")
+
     def test_a_type_that_there_is_not_is_quoted(self):
         run = tool("hsmdkim-mktable", "-t", "keytabel", self.table, self.path("out.lmdb"))
         self.assertEqual(run.returncode, 64)

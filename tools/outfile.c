@@ -73,7 +73,10 @@ static enum err hop(char *target, const struct stat *st, struct err_detail *deta
 	ssize_t len;
 
 	if (st->st_uid != 0 && st->st_uid != geteuid()) {
-		err_detail_set(detail, "%s: is a link of another user and is not followed", target);
+		err_detail_set(detail,
+			       "%s: is a link of another user and is not followed; name the file "
+			       "that it leads to",
+			       target);
 		return ERR_DENIED;
 	}
 	len = readlink(target, link, sizeof(link));

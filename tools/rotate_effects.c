@@ -80,9 +80,11 @@ static enum err check_table(const struct rotate_run *run, const char **ret_path,
 {
 	const char *spec = run->conf->settings->key_table;
 
+	char target[PATH_MAX];
+
 	*ret_path = files_spec_path(spec);
 	if (*ret_path != NULL && !files_spec_is_live(spec))
-		return ERR_OK;
+		return outfile_target(*ret_path, target, detail);
 	err_detail_set(detail,
 		       "only a KeyTable in a text file is rotated, and %s is none: rotate over the "
 		       "file that it is made from",
@@ -453,8 +455,24 @@ static enum err destroy_on_token(struct rotate_run *run, const struct rotate_key
 	return e == ERR_KEY_MISSING ? ERR_OK : e; /* done before we were killed */
 }
 
+/* What a link leads to may be used by others. */
+static void warn_of_link(const char *path)
+{
+	char link[PATH_MAX];
+	char *target = readlink(path, link, sizeof(link)) > 0 ? realpath(path, NULL) : NULL;
+
+	if (target != NULL)
+		(void)fprintf(stderr,
+			      "%s: warning: %s was a link and only that is removed; the old key is "
+			      "still in %s: remove it when nothing else uses it\n",
+			      rotate_spec.program, path, target);
+	free(target);
+}
+
 static enum err destroy_file(const struct rotate_key *key, struct err_detail *detail)
 {
+	if (key->old.ref[0] == '/')
+		warn_of_link(key->old.ref);
 	if (key->old.ref[0] != '/' || unlink(key->old.ref) == 0 || errno == ENOENT)
 		return ERR_OK; /* a key that stood in the table went with its row */
 	err_detail_set(detail, "%s: %s", key->old.ref, strerror(errno));

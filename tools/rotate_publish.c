@@ -156,6 +156,7 @@ void rotate_remind(const struct rotate_run *run, const struct rotate_key *key)
 
 	if (key->phase != ROTATE_PUBLISHED || strcmp(run->options->publish, "print") != 0)
 		return;
+	(void)printf("  waits until every name server has this record; unless it was published:\n");
 	if (rotate_publish(run, key, false, &detail) != ERR_OK)
 		(void)printf("  the record cannot be shown\n");
 }

@@ -54,7 +54,8 @@ const char *rotate_step_text(enum rotate_step step);
 NODISCARD enum err rotate_publish(const struct rotate_run *run, const struct rotate_key *key,
 				  bool revoke, struct err_detail *detail);
 
-/** Print the record again that waits for someone to publish it, if it does. */
+/** Print the record again that waits for someone to publish it, if it does: by these options, which
+ * need not be those of the run that published it. */
 void rotate_remind(const struct rotate_run *run, const struct rotate_key *key);
 
 /** Do all authoritative servers have the new key? @return ERR_BUSY with which one has not */

@@ -372,6 +372,26 @@ class Files(RotateCase):
         for name in ("KeyTable", "state"):
             self.assertTrue(os.path.islink(self.path(name)), name)
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_a_table_that_cannot_be_replaced_is_refused_before_a_key_is_made(self):
+        os.mkdir(self.path("elsewhere"))
+        os.rename(self.path("KeyTable"), self.path("elsewhere", "KeyTable"))
+        os.symlink("elsewhere/KeyTable", self.path("KeyTable"))
+        os.lchown(self.path("KeyTable"), 65534, 65534)
+        run = self.rotate("run")
+        self.assertEqual(run.returncode, 73, run.stdout + run.stderr)
+        self.assertIn("KeyTable: is a link of another user and is not followed; name the file that it leads to", run.stderr)
+        self.assertEqual((self.phase(), [n for n in os.listdir(self.directory) if n.endswith(".private")]), (None, []))
+
+    def test_a_key_behind_a_link_is_named(self):
+        real = self.path("real.pem")
+        os.rename(self.uri, real)
+        os.symlink(real, self.uri)
+        self.good("run")
+        run = self.good("run", "--keep", "0", "--grace", "0")
+        self.assertEqual((os.path.lexists(self.uri), os.path.exists(real)), (False, True))
+        self.assertIn("warning: %s was a link and only that is removed; the old key is still in %s: remove it" % (self.uri, real), run.stderr)
+
     def test_output_that_nobody_takes(self):
         status, err = closed_output("hsmdkim-rotate", *self.options(), "status")
         self.assertEqual(status, 71, err)
@@ -396,8 +416,10 @@ class Files(RotateCase):
         name = re.search(r"name:  (.*)", run.stdout)[1]
         self.assertEqual(run.stdout.count("value: "), 1)
         self.assertRegex(run.stderr, r"not yet right at ns1.example.com \(127.0.0.1\S*\): there is no record")
-        for command in ("run", "status"):
-            self.assertIn("name:  %s\n  value: %s\n" % (name, value), self.good(command, "--publish", "print").stdout)
+        for command in ("run", "status", "plan"):
+            self.assertIn("  waits until every name server has this record; unless it was published:\nPublish this TXT record (one line, "
+                          "without quotes around it):\n  name:  %s\n  value: %s\n" % (name, value),
+                          self.good(command, "--publish", "print").stdout)
         self.assertNotIn("value:", self.good("status", "--publish", "nsupdate").stdout)
         for wrong, finding in ((value[:150], "p= ends too early"), (value, "there are several TXT records at the name"), (None, None)):
             script = "server %s %d\n" % (self.server.address, self.server.port)

@@ -75,13 +75,13 @@ class Interrupted(GenkeyToken):
                         process.send_signal(sent)
                     self.assertEqual(self.line(process.stderr), b"hangs\n")
                     process.send_signal(number)
-                    self.assertEqual(process.wait(30), -number)
+                    self.assertEqual(process.wait(120), -number)
                     self.assertEqual(process.stderr.read(), b"")
                 finally:
                     process.kill()
 
     def line(self, pipe):
-        self.assertTrue(select.select([pipe], [], [], 30)[0], "nothing came")
+        self.assertTrue(select.select([pipe], [], [], 120)[0], "nothing came")
         return pipe.readline()
 
     def test_a_list_goes_on_behind_a_record_that_could_not_be_written(self):

@@ -128,7 +128,7 @@ class Mktable(Written):
         if more:
             os.chown(self.dir, 65534, 65534)
         run = subprocess.run([os.path.join(BIN, "hsmdkim-mktable"), "-t", "keytable", self.table, secret], text=True, capture_output=True,
-                             timeout=60, **more)
+                             timeout=300, **more)
         os.chmod(secret, 0o600)
         self.refused(run, "secret: is there and cannot be read; move it away or name another file")
         self.assertEqual(self.read("secret"), "precious\n")

@@ -13,7 +13,7 @@ from test_rotate import RotateCase  # noqa: E402
 class Softhsm(RotateCase):
     def test_a_first_signal_lets_the_step_end(self):
         """Also one that comes while the token is at work; then the run stops."""
-        run = tool("hsmdkim-rotate", *self.options(), "run", timeout=120,
+        run = tool("hsmdkim-rotate", *self.options(), "run", timeout=300,
                    env={**self.environment, "LD_PRELOAD": KILLSHIM, "KILLSHIM_TRUNCATE": "token.object"})
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
         self.assertEqual(self.phase(), "chosen")

@@ -65,14 +65,11 @@ static void a_key_is_one_in_all_spellings_of_its_name(void **state)
 	static const char *const spellings[] = {
 		"xn--bcher-kva.example",
 		"Xn--Bcher-KVA.example",
-		"B\xc3\x9c"
-		"CHER.example",
+		"B\u00dcCHER.example",
 	};
-	static const char own[] = "b\xc3\xbc"
-				  "cher.example";
+	static const char own[] = "b\u00fccher.example";
 	AUTO(keyring_unref)
-	struct keyring *ring = ring_with("b\xc3\xbc"
-					 "cher.example example.com:s:/no/such/file\n");
+	struct keyring *ring = ring_with("b\u00fccher.example example.com:s:/no/such/file\n");
 	AUTO(signkey_unref) struct signkey *key = find(ring, own, "example.com");
 
 	(void)state;

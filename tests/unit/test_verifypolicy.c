@@ -49,87 +49,87 @@ static enum dkim_reason verdict_with(const char *tags, const struct dns_row *row
 	return ret_verdict->reason;
 }
 
+static const struct {
+	struct dns_row row;
+	enum dkim_reason reason;
+	enum dkim_result result;
+	enum dkim_cause cause;
+} dns_rows[] = {
+	{ { NAME, ED25519_RECORD, 0, DKIM_DNSSEC_SECURE },
+	  DKIM_REASON_GOOD,
+	  DKIM_RESULT_PASS,
+	  DKIM_CAUSE_NONE },
+	{ { "other.example", ED25519_RECORD, 0, 0 },
+	  DKIM_REASON_KEY_NOT_FOUND,
+	  DKIM_RESULT_PERMERROR,
+	  DKIM_CAUSE_KEY_NOT_FOUND },
+	{ { NAME, NULL, DKIM_KEY_NOT_FOUND, DKIM_DNSSEC_SECURE },
+	  DKIM_REASON_KEY_NOT_FOUND,
+	  DKIM_RESULT_PERMERROR,
+	  DKIM_CAUSE_KEY_NOT_FOUND },
+	{ { NAME, NULL, DKIM_KEY_NOT_FOUND, DKIM_DNSSEC_BOGUS },
+	  DKIM_REASON_KEY_DNS_FAILED,
+	  DKIM_RESULT_TEMPERROR,
+	  DKIM_CAUSE_DNS },
+	{ { NAME, NULL, DKIM_KEY_TIMEOUT, 0 },
+	  DKIM_REASON_KEY_DNS_TIMEOUT,
+	  DKIM_RESULT_TEMPERROR,
+	  DKIM_CAUSE_DNS },
+	{ { NAME, NULL, DKIM_KEY_FAILED, 0 },
+	  DKIM_REASON_KEY_DNS_FAILED,
+	  DKIM_RESULT_TEMPERROR,
+	  DKIM_CAUSE_DNS },
+	{ { NAME, NULL, DKIM_KEY_GARBAGE, 0 },
+	  DKIM_REASON_KEY_DNS_ANSWER,
+	  DKIM_RESULT_TEMPERROR,
+	  DKIM_CAUSE_DNS },
+	{ { NAME, NULL, DKIM_KEY_TOO_LARGE, 0 },
+	  DKIM_REASON_KEY_RECORDS,
+	  DKIM_RESULT_PERMERROR,
+	  DKIM_CAUSE_BAD_SIGNATURE },
+	{ { NAME, NULL, DKIM_KEY_TOO_LARGE, DKIM_DNSSEC_BOGUS },
+	  DKIM_REASON_KEY_DNS_FAILED,
+	  DKIM_RESULT_TEMPERROR,
+	  DKIM_CAUSE_DNS },
+	{ { NAME, NULL, DKIM_KEY_FOUND, 0 },
+	  DKIM_REASON_KEY_SYNTAX,
+	  DKIM_RESULT_PERMERROR,
+	  DKIM_CAUSE_BAD_SIGNATURE },
+	{ { NAME, "", 0, 0 },
+	  DKIM_REASON_KEY_SYNTAX,
+	  DKIM_RESULT_PERMERROR,
+	  DKIM_CAUSE_BAD_SIGNATURE },
+	{ { NAME, "v=DKIM1; k=ed25519; p=", 0, 0 },
+	  DKIM_REASON_KEY_REVOKED,
+	  DKIM_RESULT_PERMERROR,
+	  DKIM_CAUSE_KEY_NOT_FOUND },
+	{ { NAME, "v=DKIM1; p=" RFC8463_RSA_PUBLIC, 0, 0 },
+	  DKIM_REASON_KEY_TYPE_MISMATCH,
+	  DKIM_RESULT_PERMERROR,
+	  DKIM_CAUSE_BAD_SIGNATURE },
+	{ { NAME, "k=ed25519; p=WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY=", 0, 0 },
+	  DKIM_REASON_BAD_SIGNATURE,
+	  DKIM_RESULT_FAIL,
+	  DKIM_CAUSE_BAD_SIGNATURE },
+	/* A key under test: the message is as if it were not signed. */
+	{ { NAME, "t=y; k=ed25519; p=WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY=", 0, 0 },
+	  DKIM_REASON_BAD_SIGNATURE,
+	  DKIM_RESULT_FAIL,
+	  DKIM_CAUSE_NONE },
+};
+
 static void what_dns_says_decides(void **state)
 {
-	static const struct {
-		struct dns_row row;
-		enum dkim_reason reason;
-		enum dkim_result result;
-		enum dkim_cause cause;
-	} rows[] = {
-		{ { NAME, ED25519_RECORD, 0, DKIM_DNSSEC_SECURE },
-		  DKIM_REASON_GOOD,
-		  DKIM_RESULT_PASS,
-		  DKIM_CAUSE_NONE },
-		{ { "other.example", ED25519_RECORD, 0, 0 },
-		  DKIM_REASON_KEY_NOT_FOUND,
-		  DKIM_RESULT_PERMERROR,
-		  DKIM_CAUSE_KEY_NOT_FOUND },
-		{ { NAME, NULL, DKIM_KEY_NOT_FOUND, DKIM_DNSSEC_SECURE },
-		  DKIM_REASON_KEY_NOT_FOUND,
-		  DKIM_RESULT_PERMERROR,
-		  DKIM_CAUSE_KEY_NOT_FOUND },
-		{ { NAME, NULL, DKIM_KEY_NOT_FOUND, DKIM_DNSSEC_BOGUS },
-		  DKIM_REASON_KEY_DNS_FAILED,
-		  DKIM_RESULT_TEMPERROR,
-		  DKIM_CAUSE_DNS },
-		{ { NAME, NULL, DKIM_KEY_TIMEOUT, 0 },
-		  DKIM_REASON_KEY_DNS_TIMEOUT,
-		  DKIM_RESULT_TEMPERROR,
-		  DKIM_CAUSE_DNS },
-		{ { NAME, NULL, DKIM_KEY_FAILED, 0 },
-		  DKIM_REASON_KEY_DNS_FAILED,
-		  DKIM_RESULT_TEMPERROR,
-		  DKIM_CAUSE_DNS },
-		{ { NAME, NULL, DKIM_KEY_GARBAGE, 0 },
-		  DKIM_REASON_KEY_DNS_ANSWER,
-		  DKIM_RESULT_TEMPERROR,
-		  DKIM_CAUSE_DNS },
-		{ { NAME, NULL, DKIM_KEY_TOO_LARGE, 0 },
-		  DKIM_REASON_KEY_RECORDS,
-		  DKIM_RESULT_PERMERROR,
-		  DKIM_CAUSE_BAD_SIGNATURE },
-		{ { NAME, NULL, DKIM_KEY_TOO_LARGE, DKIM_DNSSEC_BOGUS },
-		  DKIM_REASON_KEY_DNS_FAILED,
-		  DKIM_RESULT_TEMPERROR,
-		  DKIM_CAUSE_DNS },
-		{ { NAME, NULL, DKIM_KEY_FOUND, 0 },
-		  DKIM_REASON_KEY_SYNTAX,
-		  DKIM_RESULT_PERMERROR,
-		  DKIM_CAUSE_BAD_SIGNATURE },
-		{ { NAME, "", 0, 0 },
-		  DKIM_REASON_KEY_SYNTAX,
-		  DKIM_RESULT_PERMERROR,
-		  DKIM_CAUSE_BAD_SIGNATURE },
-		{ { NAME, "v=DKIM1; k=ed25519; p=", 0, 0 },
-		  DKIM_REASON_KEY_REVOKED,
-		  DKIM_RESULT_PERMERROR,
-		  DKIM_CAUSE_KEY_NOT_FOUND },
-		{ { NAME, "v=DKIM1; p=" RFC8463_RSA_PUBLIC, 0, 0 },
-		  DKIM_REASON_KEY_TYPE_MISMATCH,
-		  DKIM_RESULT_PERMERROR,
-		  DKIM_CAUSE_BAD_SIGNATURE },
-		{ { NAME, "k=ed25519; p=WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY=", 0, 0 },
-		  DKIM_REASON_BAD_SIGNATURE,
-		  DKIM_RESULT_FAIL,
-		  DKIM_CAUSE_BAD_SIGNATURE },
-		/* A key under test: the message is as if it were not signed. */
-		{ { NAME, "t=y; k=ed25519; p=WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY=", 0, 0 },
-		  DKIM_REASON_BAD_SIGNATURE,
-		  DKIM_RESULT_FAIL,
-		  DKIM_CAUSE_NONE },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(dns_rows); i++) {
 		struct dkim_verdict verdict;
-		enum dkim_reason reason = verdict_with(TAGS(""), &rows[i].row, &verdict);
+		enum dkim_reason reason = verdict_with(TAGS(""), &dns_rows[i].row, &verdict);
 
-		if (reason != rows[i].reason)
+		if (reason != dns_rows[i].reason)
 			fail_msg("row %zu: %s", i, dkim_reason_text(reason));
-		assert_int_equal(verdict.result, rows[i].result);
-		assert_int_equal(dkim_verify_cause(&verdict, 1), rows[i].cause);
-		assert_int_equal(verdict.dnssec, rows[i].row.dnssec);
+		assert_int_equal(verdict.result, dns_rows[i].result);
+		assert_int_equal(dkim_verify_cause(&verdict, 1), dns_rows[i].cause);
+		assert_int_equal(verdict.dnssec, dns_rows[i].row.dnssec);
 	}
 }
 

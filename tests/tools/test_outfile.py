@@ -6,6 +6,7 @@ import threading
 import unittest
 
 from common import BIN, ToolCase, tool
+import harness
 from test_testkey import RSA, make_key
 
 
@@ -127,8 +128,8 @@ class Mktable(Written):
         os.chmod(self.table, 0o644)
         if more:
             os.chown(self.dir, 65534, 65534)
-        run = subprocess.run([os.path.join(BIN, "hsmdkim-mktable"), "-t", "keytable", self.table, secret], text=True, capture_output=True,
-                             timeout=300, **more)
+        program = harness.for_user(os.path.join(BIN, "hsmdkim-mktable"))
+        run = subprocess.run([program, "-t", "keytable", self.table, secret], text=True, capture_output=True, timeout=300, **more)
         os.chmod(secret, 0o600)
         self.refused(run, "secret: is there and cannot be read; move it away or name another file")
         self.assertEqual(self.read("secret"), "precious\n")

@@ -50,6 +50,11 @@ class Replicas(faultcase.FaultCase):
         with open(self.calls, encoding="ascii") as file:
             return sum(" C_Sign 0x0 " in line for line in file)
 
+    def lose(self, script, daemon):
+        """Once both tokens sign: on a busy host one may come into service late."""
+        harness.wait_for(lambda: self.signatures_of_a() > 0, PATIENCE_S, f"A signs, too\n{daemon.log()}")
+        self.fault(script)
+
     def under_load(self, daemon, kill):
         """Clients send all the time; kill() is called in the middle. @return all outcomes"""
         stop, outcomes, errors = threading.Event(), [], []
@@ -94,9 +99,7 @@ class Replicas(faultcase.FaultCase):
                 daemon = self.start_replicas()
                 try:
                     self.forget_calls()
-                    outcomes = self.under_load(daemon, lambda: self.fault(script))
-                    self.assertGreater(self.signatures_of_a(), 0, "both tokens had signed")
-                    self.assert_none_failed(outcomes)
+                    self.assert_none_failed(self.under_load(daemon, lambda: self.lose(script, daemon)))
                 finally:
                     self.fault("")
                     daemon.stop(expected_status=None)

@@ -6,7 +6,7 @@ function(e2e_test file class timeout)
         set(name e2e_${file}_${class})
         add_test(NAME ${name} COMMAND ${SYSTEM_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/test_${file}.py ${class})
         set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} LABELS "milter;${ARGN}"
-                ENVIRONMENT "BIN=${CMAKE_BINARY_DIR}/bin" SKIP_REGULAR_EXPRESSION "OK \\(skipped=")
+                ENVIRONMENT "BIN=${CMAKE_BINARY_DIR}/bin;${RACES}" SKIP_REGULAR_EXPRESSION "OK \\(skipped=")
 endfunction()
 
 e2e_test(roundtrip RoundTrip 600 token)

@@ -12,5 +12,5 @@ foreach(source ${tools_tests})
         get_filename_component(name ${source} NAME_WE)
         add_test(NAME tools_${name} COMMAND /usr/bin/python3 ${source} -v)
         set_tests_properties(tools_${name} PROPERTIES LABELS tools TIMEOUT 600
-                ENVIRONMENT "BIN=${CMAKE_BINARY_DIR}/bin;LIB=${CMAKE_BINARY_DIR}/lib;SRCDIR=${CMAKE_SOURCE_DIR};${LEAKS}")
+                ENVIRONMENT "BIN=${CMAKE_BINARY_DIR}/bin;LIB=${CMAKE_BINARY_DIR}/lib;SRCDIR=${CMAKE_SOURCE_DIR};${SANITIZERS}")
 endforeach()
